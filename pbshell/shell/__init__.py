@@ -1,0 +1,1 @@
+"""The terminal, and nothing but the terminal: what the workbench gives is shown here."""

@@ -1,0 +1,1 @@
+"""The forms of a trace: lines, trees, objects and charts made of dissections."""

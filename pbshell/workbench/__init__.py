@@ -1,0 +1,1 @@
+"""Everything the shell can do, without a terminal: commands take arguments and give data."""
