@@ -245,6 +245,10 @@ async def recorded(options: argparse.Namespace, tracer: Tracer) -> AsyncIterator
     watching = {asyncio.create_task(watch(tracer, writer))} if writer is not None else set()
     try:
         yield
+    except BrokenPipeError:
+        # Whoever read us has seen enough: it was we who hung up on the server, and that is no finding.
+        tracer.on = False
+        raise
     finally:
         for task in watching:
             task.cancel()
