@@ -60,9 +60,8 @@ async def _line_by_line(bench: Workbench, opened: Opened, timeout: float | None)
 async def _prompt(bench: Workbench, opened: Opened) -> int:
     from pbshell.shell.repl import PBRepl
 
-    label = visible(opened.user, 20)
     renderer = Renderer(width=width(), colours=has_colours(sys.stdout), screen=True)
-    repl = PBRepl(bench, renderer=renderer, label=label)
+    repl = PBRepl(bench, renderer=renderer, label=bench.label)
     repl.above.show(_banner(opened))
     return await repl.run_until_left()
 

@@ -16,6 +16,7 @@ from rich.pretty import pretty_repr
 from rich.table import Table
 from rich.text import Text
 
+from pbshell.shell.views import view_of
 from pbshell.wire.text import visible
 from pbshell.workbench.problems import Problem
 from pbshell.workbench.rows import Notice, Rows, shown
@@ -46,7 +47,10 @@ class Renderer:
         self.screen = screen or colours
 
     def value(self, value: object) -> str:
-        """A result: a table for rows, the sentence of a notice, for anything else its ``repr()``."""
+        """A result: its own view if its kind has one, a table for rows, a notice's sentence, else its ``repr()``."""
+        view = view_of(value)
+        if view is not None:
+            return view(value, self)
         if isinstance(value, Rows):
             return self.rows(value)
         if isinstance(value, Notice):

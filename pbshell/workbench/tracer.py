@@ -114,6 +114,9 @@ class Tracer:
         self.dissector = Dissector(redact=redact)
         self.bounds = bounds
         self.stopped = stopped
+        #: called with each piece before it is explained, and with each dissection and its conversation, also when off
+        self.tapped: list[Callable[[Piece], object]] = []
+        self.watchers: list[Callable[[Dissection, Conversation], object]] = []
         #: the server's methods that were called and have answered, in the order of their first answers
         self.methods: dict[str, None] = {}
         #: when the last piece came (seconds on the link's clock)
@@ -137,6 +140,8 @@ class Tracer:
             self._began = piece.at
         if self.record is not None:
             self.record(piece)
+        for tell in self.tapped:
+            tell(piece)
         if piece.at - self._ticked >= _TICK:
             self.tick(piece.at)
         self.now = max(self.now, piece.at)
@@ -186,6 +191,8 @@ class Tracer:
     def _see(self, dissection: Dissection) -> None:
         conversation = self.dissector.connections[dissection.connection]
         self._remember(dissection)
+        for tell in self.watchers:
+            tell(dissection, conversation)
         for verdict in itertools.chain(
             self.explainers.see(dissection, conversation), self.doctor.see(dissection, conversation)
         ):

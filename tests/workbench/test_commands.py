@@ -49,7 +49,7 @@ async def test_what_is_dropped_is_no_reference_any_more() -> None:
 
 async def test_a_mind_is_a_reference_of_ours() -> None:
     async with connected(portal(), credentials=ALICE) as (bench, _):
-        rows = perform(bench, "refs")
+        rows = await perform(bench, "refs")
 
         assert [(row.side, row.id, row.what) for row in rows] == [
             ("ours", "c1", "pbshell.workbench.mind.Mind"),
@@ -121,21 +121,21 @@ def test_a_trace_state_says_itself(state: bool, text: str) -> None:
     assert str(TraceState(state)).startswith(text)
 
 
-def test_the_trace_is_on_or_off() -> None:
+async def test_the_trace_is_on_or_off() -> None:
     with pytest.raises(UsageError, match="trace cannot be 'loud': write on or off"):
-        perform(Workbench(), "trace loud")
+        await perform(Workbench(), "trace loud")
 
 
-def test_help_lists_every_command() -> None:
-    rows = perform(Workbench(), "help")
+async def test_help_lists_every_command() -> None:
+    rows = await perform(Workbench(), "help")
 
     assert [row.command.split()[0] for row in rows] == [f":{name}" for name in COMMANDS]
     assert all(row.what for row in rows)
 
 
 @pytest.mark.parametrize("word", ["refs", ":refs"])
-def test_help_tells_of_one_command(word: str) -> None:
-    (row,) = perform(Workbench(), f"help {word}")
+async def test_help_tells_of_one_command(word: str) -> None:
+    (row,) = await perform(Workbench(), f"help {word}")
 
     assert row == HelpRow(":refs [ours|theirs]", "the objects that are lent, by us and by the server")
 
@@ -152,17 +152,17 @@ def test_help_tells_of_one_command(word: str) -> None:
         ("refs 'ours", ":refs 'ours: No closing quotation"),
     ],
 )
-def test_a_wrong_command_is_one_sentence(line: str, sentence: str) -> None:
+async def test_a_wrong_command_is_one_sentence(line: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
-        perform(Workbench(), line)
+        await perform(Workbench(), line)
 
     assert str(caught.value) == sentence
 
 
-def test_the_commands_are_functions_of_sh() -> None:
+async def test_the_commands_are_functions_of_sh() -> None:
     sh: Any = Workbench().namespace["sh"]
 
-    assert sh.help() == perform(Workbench(), "help")
+    assert sh.help() == await perform(Workbench(), "help")
     assert dir(sh) == sorted(COMMANDS)
     assert "sh.refs" in repr(sh)
     with pytest.raises(AttributeError, match="sh has no command 'ref'; it has refs"):
@@ -171,8 +171,8 @@ def test_the_commands_are_functions_of_sh() -> None:
         sh.trace("on", "off")
 
 
-def test_no_rows_still_know_their_kind() -> None:
-    rows = perform(Workbench(), "refs")
+async def test_no_rows_still_know_their_kind() -> None:
+    rows = await perform(Workbench(), "refs")
 
     assert isinstance(rows, Rows)
     assert (rows, rows.kind, rows.empty) == ([], ReferenceRow, "no references")

@@ -122,7 +122,7 @@ async def test_a_keyboard_interrupt_in_python_does_not_reach_the_loop() -> None:
 
 async def test_a_login_gives_the_avatar_and_a_mind_that_hears() -> None:
     async with connected(portal(), credentials=ALICE, user="alice") as (bench, notes):
-        assert bench.connections["main"].user == "alice"
+        assert bench.connections["alice"].user == "alice"
         assert await bench.evaluate("await root.callRemote('tell', 'print', 'hi', loud=True)") is None
 
         (heard,) = await bench.evaluate("list(mind.heard)")
@@ -166,7 +166,16 @@ async def test_a_login_that_is_not_answered_is_given_up_in_time() -> None:
 async def test_a_name_is_taken_once() -> None:
     async with connected() as (bench, _):
         with pytest.raises(UsageError, match="there is a connection 'main' already"):
-            await bench.connect("127.0.0.1:1")
+            await bench.connect("127.0.0.1:1", name="main")
+
+
+async def test_without_a_name_the_first_free_one_is_taken() -> None:
+    async with connected() as (bench, _):
+        opened = await bench.connect(bench.connections["main"].target)
+
+        assert opened.name == "main2"
+        assert bench.namespace["root"] is opened.root
+        assert bench.use("main").root is bench.namespace["root"]
 
 
 async def test_two_connections_have_two_names() -> None:

@@ -30,15 +30,27 @@ class Leave(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its *name*, what may stand behind it, what it does in a line, and the function that does it."""
+    """A command: its *name*, what may stand behind it, what it does in a line, and the function that does it.
+
+    The *function* takes the workbench and words, or, if the command is *raw*, the rest of the line as it was typed: a
+    filter or Python has quotes of its own. It gives data, or an awaitable of data. *first* are those that a person
+    needs before all others.
+
+    In the *usage*, a word in capitals is a kind (FILE, TARGET, CONN, SERVER, REF, FRAME, FILTER, COMMAND, ...), any
+    other stands for itself, ``|`` is between alternatives, and what may be left out is in brackets.
+    """
 
     name: str
     usage: str
     summary: str
     function: Callable[..., Any]
+    raw: bool = False
+    first: bool = False
 
     def call(self, bench: Workbench, words: tuple[Any, ...]) -> Any:
         """What the command gives for *words*. Raises UsageError when it does not take so many."""
+        if self.raw:
+            return self.function(bench, " ".join(map(str, words)))
         try:
             inspect.signature(self.function).bind(bench, *words)
         except TypeError:
@@ -50,11 +62,11 @@ class Command:
 COMMANDS: dict[str, Command] = {}
 
 
-def command(name: str, usage: str, summary: str) -> Callable[[F], F]:
-    """A decorator: makes a command of a function that takes the workbench and words, and gives data."""
+def command(name: str, usage: str, summary: str, *, raw: bool = False, first: bool = False) -> Callable[[F], F]:
+    """A decorator: makes a command of a function, see `Command`."""
 
     def register(function: F) -> F:
-        COMMANDS[name] = Command(name, usage, summary, function)
+        COMMANDS[name] = Command(name, usage, summary, function, raw, first)
         return function
 
     return register
@@ -69,15 +81,21 @@ def find(name: str) -> Command:
     raise UsageError(f"there is no command :{visible(name, 30)}; {instead}")
 
 
-def perform(bench: Workbench, line: str) -> Any:
+async def perform(bench: Workbench, line: str) -> Any:
     """What the command in *line* (without its colon) gives. Raises UsageError for words it does not take."""
+    name, _, rest = line.strip().partition(" ")
+    if not name:
+        raise UsageError("a colon begins a command; :help lists them")
+    chosen = find(name)
+    value = chosen.call(bench, (rest.strip(),) if chosen.raw else _words(line)[1:])
+    return await value if inspect.isawaitable(value) else value
+
+
+def _words(line: str) -> tuple[str, ...]:
     try:
-        words = shlex.split(line)
+        return tuple(shlex.split(line))
     except ValueError as error:
         raise UsageError(f":{visible(line, 60)}: {error}") from None
-    if not words:
-        raise UsageError("a colon begins a command; :help lists them")
-    return find(words[0]).call(bench, tuple(words[1:]))
 
 
 class Sh:
