@@ -9,7 +9,6 @@ import socket
 import ssl
 import traceback
 from dataclasses import dataclass
-from enum import IntEnum
 from itertools import dropwhile
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from pbshell.errors import (
 )
 from pbshell.wire.text import visible
 from pbshell.workbench.commands.command import COMMANDS
+from pbshell.workbench.exitcodes import ExitCode
 
 __all__ = [
     "ExitCode",
@@ -49,21 +49,6 @@ STATEMENT = "<pb:"
 _TEXT = 500
 #: how the paths of our own files begin; with the separator, because those of pbshell_plugins begin alike
 _HERE = str(Path(pbshell.__file__).parent / "_")[:-1]
-
-
-class ExitCode(IntEnum):
-    """How the process ends. Scripts rely on the numbers."""
-
-    OK = 0
-    RAISED = 1
-    USAGE = 2
-    NO_CONNECTION = 3
-    NO_LOGIN = 4
-    TIMEOUT = 5
-    LOST = 6
-    DIFFERENT = 7
-    BAD_FILE = 8
-    INTERRUPTED = 130
 
 
 class Interrupted(Exception):

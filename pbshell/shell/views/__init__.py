@@ -20,7 +20,9 @@ __all__ = ["View", "view_of"]
 View: TypeAlias = Callable[[Any, "Renderer"], str]
 
 #: By the full name of a value's class, or of the kind of its rows: the module of this folder, and its function.
-_VIEWS: dict[str, tuple[str, str]] = {}
+_VIEWS: dict[str, tuple[str, str]] = {
+    "pbshell.workbench.pulse.Top": ("top", "top"),
+}
 
 
 def view_of(value: object) -> View | None:
