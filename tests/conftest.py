@@ -41,6 +41,16 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Neither what the user has set and typed before plays a part in a test, nor is anything added to it."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for what in ("config", "state", "data", "cache"):
+            patch.setenv(f"XDG_{what.upper()}_HOME", str(folder / what))
+        yield folder
+
+
 # Asynchronous tests
 
 

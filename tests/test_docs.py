@@ -28,6 +28,7 @@ from pbshell.wire.chunk import Side
 from pbshell.wire.limits import Limits
 from pbshell.wire.tags import TAGS, Shape
 from pbshell.wire.verbs import VERBS, Form
+from pbshell.workbench.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -224,6 +225,13 @@ def limits_table() -> Iterator[str]:
         yield f"| `{field.name}` | {field.default:,} | {meaning} |"
 
 
+def settings_table() -> Iterator[str]:
+    yield "| Setting | What it is for | What it can be | Default |"
+    yield "|---|---|---|---|"
+    for each in SETTINGS.values():
+        yield f"| `{each.name}` | {each.help} | {each.wanted} | `{each.written(each.default)}` |"
+
+
 def errors_tree() -> Iterator[str]:
     """The tree of the module's docstring."""
     _, _, rest = (errors.__doc__ or "").partition("::\n\n")
@@ -248,6 +256,7 @@ TABLES: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
     "limits": ("docs/reference/limits.md", limits_table),
     "errors": ("docs/reference/errors.md", errors_tree),
     "wire names": ("docs/reference/errors.md", wire_names_table),
+    "settings": ("docs/reference/settings.md", settings_table),
 }
 
 

@@ -18,7 +18,7 @@ from pbshell.broker.calls import Call, Running
 from pbshell.broker.dispatcher import Dispatcher, current_connection
 from pbshell.broker.flavors import Referenceable
 from pbshell.broker.outbox import Outbox
-from pbshell.broker.references import RemoteReference
+from pbshell.broker.references import RemoteCacheObserver, RemoteReference
 from pbshell.broker.security import SecurityOptions, globalSecurity
 from pbshell.broker.snapshot import seed_of
 from pbshell.defer import Deferred, Failure
@@ -55,6 +55,20 @@ class Link(Protocol):
         """Take the first step of *awaitable* now, in *context*, and go on with it."""
 
 
+class Called(Protocol):
+    """Whoever wants to hear of each call that is made through a reference or an observer. It must not raise."""
+
+    def __call__(
+        self,
+        callee: RemoteReference | RemoteCacheObserver,
+        name: str | bytes,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        deferred: Deferred[Any],
+    ) -> object:
+        """*callee* was called; *deferred* is what its caller gets, and has fired if the call could not be sent."""
+
+
 class Broker:
     """One end of a connection.
 
@@ -72,9 +86,11 @@ class Broker:
         "_ready",
         "behind",
         "books",
+        "called",
         "clock",
         "closing",
         "deadline",
+        "describe",
         "dialect",
         "limits",
         "link",
@@ -114,6 +130,10 @@ class Broker:
         self.behind = False
         #: called with the Deferred of each call, to put a deadline on it
         self.deadline: Callable[[Deferred[Any]], object] | None = None
+        #: called with each call of ours: who is called, the name, the arguments, and the Deferred; see `Called`
+        self.called: Called | None = None
+        #: what the peer's object of a luid is, in a few words, for whoever looks at a reference
+        self.describe: Callable[[Luid], str] | None = None
         #: what the peer did that a correct peer does not: answers without a call, surplus decrefs, unknown verbs
         self.oddities = 0
         self.books = Books(self)
@@ -222,10 +242,11 @@ class Broker:
         return self.outbox.empty and not (self.books.ours.pending or self.books.theirs.pending)
 
     def name_of(self, luid: Luid) -> str:
-        """How people call the peer's object *luid*: its owner's letter and the number."""
+        """How people call the peer's object *luid*: its owner's letter and the number, and what is known of it."""
         if isinstance(luid, bytes):
             return visible(luid, 40)
-        return f"{'s' if self.side is Side.CLIENT else 'c'}{luid}"
+        name = f"{'s' if self.side is Side.CLIENT else 'c'}{luid}"
+        return name if self.describe is None else f"{name} {self.describe(luid)}".rstrip()
 
     def snapshot(self, at: float, connection: int) -> Seed:
         """What a capture of *connection* begins with, if it begins now, at *at* (seconds): see `seed_of`."""

@@ -17,7 +17,7 @@ from pbshell.wire.text import visible
 from pbshell.wire.verbs import Luid
 
 if TYPE_CHECKING:
-    from pbshell.broker.broker import Broker
+    from pbshell.broker.broker import Broker, Called
     from pbshell.broker.jelly import Jellier
     from pbshell.broker.unjelly import Unjellier
 
@@ -62,7 +62,10 @@ class RemoteReference(Jellyable):
         """
         if self._owed == RELEASED:
             raise DeadReferenceError(f"{self!r}: it cannot be called any more")
-        return self.broker.call(b"message", self.luid, name, args, kwargs, self.perspective)
+        broker = self.broker
+        if broker.called is not None:
+            return _heard(broker.called, self, b"message", self.luid, name, args, kwargs)
+        return broker.call(b"message", self.luid, name, args, kwargs, self.perspective)
 
     def remoteMethod(self, name: str) -> RemoteMethod:
         """``callRemote`` with the name filled in."""
@@ -249,7 +252,10 @@ class RemoteCacheObserver:
         Raises DeadReferenceError when the connection is gone; once nobody observes, UsageError comes through the
         Deferred.
         """
-        return self.broker.call(b"cachemessage", self.cached, name, args, kwargs, self.perspective)
+        broker = self.broker
+        if broker.called is not None:
+            return _heard(broker.called, self, b"cachemessage", self.cached, name, args, kwargs)
+        return broker.call(b"cachemessage", self.cached, name, args, kwargs, self.perspective)
 
     def remoteMethod(self, name: str) -> RemoteMethod:
         """``callRemote`` with the name filled in."""
@@ -265,6 +271,22 @@ class RemoteCacheObserver:
 
     def __repr__(self) -> str:
         return f"<observer of {dotted_name(type(self.cached))} at {self.broker.link}>"
+
+
+def _heard(
+    called: Called,
+    callee: RemoteReference | RemoteCacheObserver,
+    verb: bytes,
+    target: Any,
+    name: str | bytes,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Deferred[Any]:
+    """Call, and tell *called* of it."""
+    # A copy, because `pbanswer` is taken out of what is sent.
+    deferred = callee.broker.call(verb, target, name, args, dict(kwargs), callee.perspective)
+    called(callee, name, args, kwargs, deferred)
+    return deferred
 
 
 class Observers:

@@ -92,6 +92,13 @@ class Registry:
             return self.parent.factory(name)
         return found
 
+    def unknown(self, name: bytes, *, cached: bool) -> type[Unjellyable] | None:
+        """What shall stand for a class *name* of which nobody knows anything, a Cacheable's if it is *cached*.
+
+        Nothing, so that it is refused. An inspector's registry may say something else.
+        """
+        return None
+
 
 def wire_name(name: type | str | bytes) -> bytes:
     """*name* as it is on the wire; a class goes by module and name, as its sender writes it."""

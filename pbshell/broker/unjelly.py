@@ -192,16 +192,23 @@ class Unjellier:
             if not isinstance(unjellyable, type):
                 self._leave_to_hook(expression)
                 return unjellyable(self, expression)
-            if issubclass(unjellyable, RemoteCache):
-                return self._cache(unjellyable, expression, number)
-            return self._instance_of(unjellyable, expression, number)
+            return self._copied(unjellyable, expression, number)
         factory = registry.factory(tag)
         if factory is not None:
             return self._made(factory, expression)
         allowed = self.security.allowed_class(tag)
         if allowed is not None:
             return self._plain(allowed, expression, number)
-        raise _refused_class(tag, "YourRemoteCache" if len(expression) == 3 else "YourRemoteCopy")
+        cached = len(expression) == 3
+        stranger = registry.unknown(tag, cached=cached)
+        if stranger is not None:
+            return self._copied(stranger, expression, number)
+        raise _refused_class(tag, "YourRemoteCache" if cached else "YourRemoteCopy")
+
+    def _copied(self, cls: type[Unjellyable], expression: list[Expression], number: int | None) -> Any:
+        if issubclass(cls, RemoteCache):
+            return self._cache(cls, expression, number)
+        return self._instance_of(cls, expression, number)
 
     def _leave_to_hook(self, expression: list[Expression]) -> None:
         """What the hook takes of *expression* is its affair; what looks like a cached copy in it is none."""

@@ -5,109 +5,112 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pbshell.cli.arguments import add_common, duration
+from pbshell.cli.arguments import add_common, add_screen, add_target
 from pbshell.cli.tracing import add_file_options
 
 if TYPE_CHECKING:
     import asyncio
 
     from pbshell.cli.output import Frames
+    from pbshell.cli.session import Manner
+    from pbshell.workbench.plan import Plan
+    from pbshell.workbench.profiles import Profile
     from pbshell.workbench.workbench import Opened, Workbench
 
 
 def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     """The options of `connect`."""
-    parser.add_argument("target", metavar="TARGET", help="HOST:PORT, tls:HOST:PORT or unix:PATH")
+    add_target(parser)
     parser.add_argument(
         "-c", dest="commands", metavar="CMD", action="append", help="run this Python or :command and leave; repeatable"
     )
+    parser.add_argument("--keep-going", action="store_true", help="go on behind a statement that fails")
+    parser.add_argument("--as", dest="as_name", metavar="NAME", help="what the connection is called at the prompt")
+    parser.add_argument("--quiet", action="store_true", help="say nothing before the first prompt")
     parser.add_argument("--dump", action="store_true", help="write the traffic to stdout, no prompt, until the end")
-    login = parser.add_argument_group("login")
-    who = login.add_mutually_exclusive_group()
-    who.add_argument("--user", metavar="NAME", help="log in by this name")
-    who.add_argument("--anonymous", action="store_true", help="log in without a name")
-    secret = login.add_mutually_exclusive_group()
-    secret.add_argument("--password-env", metavar="VARIABLE", help="the password is in this environment variable")
-    secret.add_argument("--password-file", metavar="FILE", help="the password is the first line of this file")
-    secret.add_argument("--ask", action="store_true", help="ask for the password (so it is done at a terminal)")
-    tls = parser.add_argument_group("TLS")
-    tls.add_argument("--tls-ca", metavar="FILE", help="who may sign the server's certificate")
-    tls.add_argument("--tls-cert", metavar="FILE", help="a certificate to show to the server")
-    tls.add_argument("--tls-key", metavar="FILE", help="its private key")
-    tls.add_argument("--tls-name", metavar="HOST", help="the name that the server's certificate must have")
-    parser.add_argument(
-        "--timeout",
-        metavar="TIME",
-        type=duration,
-        help="for connection and login (10s), and for each statement that is not typed at the prompt (no limit)",
-    )
+    add_screen(parser)
     add_common(parser)
     add_file_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Connect, and do what is asked for."""
-    import asyncio
+    """Connect, and do what is asked for. Raises UsageError."""
     import logging
 
-    from pbshell.cli.output import log_to_stderr, say
-    from pbshell.cli.passwords import NoPassword, credentials_of
+    from pbshell.cli.output import log_to_stderr
+    from pbshell.cli.target import profile_of
     from pbshell.cli.tracing import NoCapture
+    from pbshell.errors import UsageError
+    from pbshell.shell import loop
 
+    if options.json and options.dump:
+        raise UsageError("--dump is for people; for programs: pbshell trace proxy -o json")
     # What goes wrong with the one connection is said anyway; the log would say it twice.
-    log_to_stderr(options.verbose, logging.ERROR)
+    log_to_stderr(options.verbose, logging.ERROR, options.log)
+    profile = profile_of(options)
+    options.trace = profile.trace
     try:
-        credentials = credentials_of(options)
-    except NoPassword as error:
-        say(f"pbshell: {error}")
-        return 2
-    try:
-        return asyncio.run(_session(options, credentials))
+        return loop.run(_session(options, profile))
     except NoCapture as error:
-        say(f"pbshell: {error}")
-        return 2
+        raise UsageError(str(error)) from None
 
 
-async def _session(options: argparse.Namespace, credentials: Any) -> int:
+async def _session(options: argparse.Namespace, profile: Profile) -> int:
     from pbshell.cli.output import Frames, say
+    from pbshell.cli.target import plan_of
     from pbshell.cli.tracing import recorded, traced
     from pbshell.workbench.workbench import Workbench
 
     frames = Frames() if options.dump else None
     tracer = traced(options, frames or say)
     bench = Workbench(lambda text: say(f"pbshell: {text}"), tracer)
+    plan = await plan_of(profile, bench.namespace)
     async with recorded(options, tracer):
-        return await _connected(options, credentials, bench, frames)
+        return await _connected(options, profile, plan, bench, frames)
 
 
-async def _connected(options: argparse.Namespace, credentials: Any, bench: Workbench, frames: Frames | None) -> int:
-    from pbshell.cli.session import problem_of, work
+async def _connected(
+    options: argparse.Namespace, profile: Profile, plan: Plan, bench: Workbench, frames: Frames | None
+) -> int:
+    from pbshell.cli.session import Manner, work
+    from pbshell.cli.target import history_of
 
-    notice = _if_it_takes_long(options.target)
+    manner = Manner.of(options, beginning=profile.commands, history=history_of(profile), timeout=profile.timeout)
+    name = profile.as_name or profile.name
     try:
-        try:
-            opened = await bench.connect(
-                endpoint_of(options),
-                credentials=credentials,
-                user=options.user or ("anonymous" if options.anonymous else ""),
-                timeout=options.timeout or 10.0,
-                tls_name=options.tls_name,
-            )
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is why there is no connection)
-            if frames is not None:
-                frames.write()
-            # Which is said in a moment, and need not be said twice.
-            bench.tracer.on = False
-            return problem_of(error, options.target)
-        finally:
-            notice.cancel()
+        opened = await open_by(plan, bench, name, options, frames)
+        if isinstance(opened, int):
+            return opened
         if frames is not None:
-            return await frames.until(_dump(bench, opened, options))
-        return await work(bench, opened, options.commands, options.timeout)
+            return await frames.until(_dump(bench, opened, manner))
+        return await work(bench, opened, manner)
     finally:
         await bench.close()
+
+
+async def open_by(
+    plan: Plan, bench: Workbench, name: str, options: argparse.Namespace, frames: Frames | None = None
+) -> Opened | int:
+    """Connect by *plan*, once or until it works. The connection, or the exit code if there is none: then it is told."""
+    from pbshell.cli.session import again, problem_of
+
+    target = str(plan.target).removeprefix("tcp:")
+    notice = _if_it_takes_long(target)
+    try:
+        if options.retry:
+            notice.cancel()
+            return await again(lambda: bench.open(plan, name), target)
+        return await bench.open(plan, name)
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is why there is no connection)
+        if frames is not None:
+            frames.write()
+        # Which is said in a moment, and need not be said twice.
+        bench.tracer.on = False
+        return problem_of(error, target, json=options.json)
+    finally:
+        notice.cancel()
 
 
 def _if_it_takes_long(target: str) -> asyncio.TimerHandle:
@@ -124,35 +127,17 @@ def _if_it_takes_long(target: str) -> asyncio.TimerHandle:
     return asyncio.get_running_loop().call_later(1.0, tell)
 
 
-async def _dump(bench: Workbench, opened: Opened, options: argparse.Namespace) -> int:
+async def _dump(bench: Workbench, opened: Opened, manner: Manner) -> int:
     """Run the statements, if there are any, else wait until the server hangs up. Only the traffic is shown."""
     from pbshell.cli.output import say
     from pbshell.shell.plain import Plain, each
 
-    if options.commands is None:
+    if manner.commands is None and not manner.beginning:
         await opened.connection.wait_closed()
         return 0
-    code = await Plain(bench, lambda text: None, say, timeout=options.timeout).run(each(options.commands))
+    plain = Plain(bench, lambda text: None, say, timeout=manner.timeout)
+    code = await plain.run(each([*manner.beginning, *(manner.commands or ())]), go_on=manner.keep_going)
+    if not code and manner.commands is None:
+        await opened.connection.wait_closed()
     await bench.close()
     return code
-
-
-def endpoint_of(options: argparse.Namespace) -> Any:
-    """The endpoint to connect to. Raises UsageError for a target that is none, or has no TLS to be set."""
-    from dataclasses import replace
-
-    from pbshell.errors import UsageError
-    from pbshell.net.endpoints import ConnectTCP, ConnectTLS, parse_connect
-
-    endpoint = parse_connect(options.target)
-    settings = {"ca": options.tls_ca, "cert": options.tls_cert, "key": options.tls_key}
-    given = {name: value for name, value in settings.items() if value is not None}
-    if not given and options.tls_name is None:
-        return endpoint
-    if (options.tls_cert is None) != (options.tls_key is None):
-        raise UsageError("--tls-cert and --tls-key go together")
-    if isinstance(endpoint, ConnectTCP):
-        endpoint = ConnectTLS(endpoint.host, endpoint.port)
-    if not isinstance(endpoint, ConnectTLS):
-        raise UsageError("the --tls options are for HOST:PORT and tls:HOST:PORT")
-    return replace(endpoint, **given)

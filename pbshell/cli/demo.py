@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from pbshell.cli.arguments import add_common
+from pbshell.cli.arguments import add_common, add_screen
 
 #: What the tour types. Each line shows one thing, and none of them waits for long.
 TOUR = (
@@ -33,39 +33,50 @@ TOUR = (
 def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     """The options of `demo`."""
     parser.add_argument("--tour", action="store_true", help="show what can be done, without a terminal, and leave")
+    parser.add_argument(
+        "-c", dest="commands", metavar="CMD", action="append", help="run this Python or :command and leave; repeatable"
+    )
+    add_screen(parser)
     add_common(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve and connect."""
-    import asyncio
     import logging
 
     from pbshell.cli.output import log_to_stderr
+    from pbshell.shell import loop
 
     # The server's log would stand among the client's results, and says what they say.
-    log_to_stderr(options.verbose, logging.CRITICAL)
-    return asyncio.run(_demo(options))
+    log_to_stderr(options.verbose, logging.CRITICAL, options.log)
+    return loop.run(_demo(options))
 
 
 async def _demo(options: argparse.Namespace) -> int:
     from pbshell import pb
     from pbshell.cli.output import say
-    from pbshell.cli.session import tour, work
+    from pbshell.cli.session import Manner, tour, work
+    from pbshell.cli.target import history_of
     from pbshell.cred import UsernamePassword
+    from pbshell.workbench.knowledge import Knowledge
+    from pbshell.workbench.profiles import Profile
+    from pbshell.workbench.showing import Showing
     from pbshell.workbench.workbench import Workbench
-    from pbshell_plugins.demo import make_portal, new_accounts
+    from pbshell_plugins import demo
 
-    accounts = new_accounts()
+    accounts = demo.new_accounts()
     bench = Workbench(tell=lambda text: say(f"pbshell: {text}"))
-    bench.tracer.on = options.trace
     bench.tracer.show = say
-    async with pb.serve(make_portal(accounts), "tcp:0") as server:
+    if options.trace:
+        bench.part(Showing).turn_on()
+    # Its source is at hand, and so are its methods for Tab and :methods.
+    bench.part(Knowledge).use(demo)
+    async with pb.serve(demo.make_portal(accounts), "tcp:0") as server:
         try:
             credentials = UsernamePassword("alice", accounts["alice"])
             opened = await bench.connect(f"127.0.0.1:{server.port}", credentials=credentials, user="alice")
             if options.tour:
                 return await tour(bench, TOUR)
-            return await work(bench, opened, None, None)
+            return await work(bench, opened, Manner.of(options, history=history_of(Profile("demo"))))
         finally:
             await bench.close()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import os
 import select
 import shutil
 import sys
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
+from pbshell.errors import UsageError
 from pbshell.wire.text import visible
 
-__all__ = ["Frames", "Unwritable", "ask", "log_to_stderr", "say", "show", "width"]
+__all__ = ["Frames", "Unwritable", "ask", "error_line", "log_to_stderr", "say", "show", "width"]
 
 
 T = TypeVar("T")
@@ -52,16 +55,30 @@ def show(text: str) -> None:
         raise Unwritable(error.strerror) from None
 
 
+def error_line(code: int, text: str, hint: str = "", details: Sequence[str] = ()) -> str:
+    """An error as an object on one line: what ``--json`` writes in place of words."""
+    told = {"v": 1, "kind": "error", "code": int(code), "text": text}
+    more = {"hint": hint, "details": list(details)}
+    line = json.dumps(told | {name: value for name, value in more.items() if value})
+    # DEL is the one character that json leaves as it is and a terminal does not.
+    return line.replace("\x7f", "\\u007f")
+
+
 def width() -> int:
     """Columns: what COLUMNS says, else the terminal's, else 100."""
     return shutil.get_terminal_size((100, 24)).columns
 
 
-def log_to_stderr(verbosity: int, level: int = logging.WARNING) -> None:
-    """Show our log records from *level* on; with *verbosity* 1 information too, with 2 everything."""
-    handler = _Handler()
-    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+def log_to_stderr(verbosity: int, level: int = logging.WARNING, file: str | None = None) -> None:
+    """Show our log records from *level* on; with *verbosity* 1 information too, with 2 everything.
+
+    With a *file* they are written behind what is in it, with information, and not shown. Raises UsageError.
+    """
+    handler: logging.Handler = _Handler() if file is None else _File(file)
+    when = "" if file is None else "%(asctime)s %(levelname)s "
+    handler.setFormatter(logging.Formatter(f"{when}%(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    verbosity = max(verbosity, int(file is not None))
     logging.getLogger("pbshell").setLevel((level, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
 
 
@@ -69,7 +86,26 @@ class _Handler(logging.Handler):
     """Writes to whatever is stderr at the moment, which the prompt replaces, and nothing that a terminal obeys."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say("\n".join(visible(line) for line in self.format(record).split("\n")))
+        say(_harmless(self.format(record)))
+
+
+class _File(logging.FileHandler):
+    """Writes to a file that nobody else may read, as what a peer says may be in it; and nothing for a terminal."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no name of a file"
+            raise UsageError(f"the log {visible(path, 200)} cannot be written: {reason}") from None
+
+    def format(self, record: logging.LogRecord) -> str:
+        return _harmless(super().format(record))
+
+
+def _harmless(text: str) -> str:
+    return "\n".join(visible(line) for line in text.split("\n"))
 
 
 #: Bytes that a pipe takes whole if it takes any, lines that wait for a reader, and seconds between two looks at it.

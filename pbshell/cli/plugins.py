@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     """The options of `plugins`."""
+    parser.add_argument("--names", action="store_true", help="nothing but their names")
     parser.add_argument("--json", action="store_true", help="one object to a line")
 
 
@@ -23,6 +24,9 @@ def run(options: argparse.Namespace) -> int:
     found = discover()
     width = max((len(each.name) for each in found), default=0)
     for each in found:
+        if options.names:
+            show(visible(each.name, 40))
+            continue
         row = {"v": 1, "name": each.name, "origin": each.origin, "target": each.target}
         try:
             row["description"] = each.load().description

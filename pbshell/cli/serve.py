@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,23 +53,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _find(name: str, parser: argparse.ArgumentParser) -> ServerPlugin:
     """The plugin called *name*. Ends the process when there is none, or it is broken."""
     from pbshell.errors import UsageError
-    from pbshell.plugin import discover, load
     from pbshell.wire.text import visible
+    from pbshell.workbench.hosting import find
 
-    # A module beside us is what one writes first; an installed program does not look there by itself.
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     try:
-        if ":" in name:
-            return load(name)
-        found = {each.name: each for each in discover()}
-        if name in found:
-            return found[name].load()
-        module = name.removesuffix(".py")
-        if module.isidentifier() and importlib.util.find_spec(module) is not None:
-            raise UsageError(f"{name} is a module: write {module}:CLASS, with the name of what it shall serve")
-        names = ", ".join(found)
-        raise UsageError(f"there is no plugin {visible(name, 40)!r}; there are {names}, or write MODULE:CLASS")
+        return find(name)
     except UsageError as error:
         parser.error(visible(str(error), 500))
 
@@ -82,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     from pbshell.cli.output import log_to_stderr, say
     from pbshell.cli.tracing import NoCapture
 
-    log_to_stderr(options.verbose)
+    log_to_stderr(options.verbose, file=options.log)
     try:
         return asyncio.run(_traced(options))
     except NoCapture as error:
@@ -101,20 +88,15 @@ async def _traced(options: argparse.Namespace) -> int:
 
 
 async def _serve(options: argparse.Namespace, tracer: Tracer, frames: Frames | None) -> int:
-    import inspect
-
-    from pbshell import pb
     from pbshell.cli.output import say
     from pbshell.errors import UsageError
     from pbshell.wire.text import visible
+    from pbshell.workbench.hosting import start
     from pbshell.workbench.problems import cannot_be_made, cannot_serve
 
     try:
-        made = options.plugin.make(options)
-        root = await made if inspect.isawaitable(made) else made
-        targets = options.listen or ["tcp:0"]
-        serving = pb.serve(root, *targets, tap=tracer.tap if tracer.on else tracer.record)
-        server = await serving
+        tap = tracer.tap if tracer.on else tracer.record
+        server = await start(options.plugin, options, options.listen or (), tap)
     except UsageError as error:
         say(f"pbshell: {visible(str(error), 500)}")
         return 2
@@ -148,10 +130,10 @@ def _tell(options: argparse.Namespace, server: Server) -> None:
     """Say where it listens, and write the port file: behind that the server can be reached."""
     from pbshell.cli.output import say
     from pbshell.wire.text import visible
+    from pbshell.workbench.hosting import place_of
 
     for endpoint in server.endpoints:
-        loopback = "   (this machine only)" if getattr(endpoint, "interface", "").startswith(("127.", "::1")) else ""
-        say(f"pbshell: serving {visible(options.name, 60)} on {endpoint}{loopback}")
+        say(f"pbshell: serving {visible(options.name, 60)} on {place_of(endpoint)}")
     banner = options.plugin.banner()
     if banner:
         say(f"pbshell: {visible(banner, 500)}")

@@ -42,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None
     ways = parser.add_subparsers(dest="way", metavar="proxy|read", required=True)
     proxy = ways.add_parser("proxy", help="stand between two programs, which need not know", allow_abbrev=False)
     proxy.add_argument("--listen", metavar="ENDPOINT", required=True, help="where the clients come to: tcp:PORT, ...")
-    proxy.add_argument("--to", metavar="TARGET", required=True, help="the server: HOST:PORT, tls:HOST:PORT, unix:PATH")
+    proxy.add_argument(
+        "--to", metavar="TARGET", required=True, help="the server: HOST:PORT, tls:HOST:PORT, unix:PATH, @PROFILE"
+    )
     proxy.add_argument("--port-file", metavar="FILE", help="write the port here when it is open")
     read = ways.add_parser("read", help="explain a capture: of pbshell, tcpdump or Wireshark", allow_abbrev=False)
     read.add_argument("file", metavar="FILE", help="the capture; - for stdin, which may be a pipe from tcpdump -U -w -")
@@ -85,16 +87,17 @@ async def _proxy(options: argparse.Namespace) -> int:
 
     from pbshell.cli.output import Frames
     from pbshell.net.apart import relay_apart
-    from pbshell.net.endpoints import parse_connect, parse_listen
+    from pbshell.net.endpoints import parse_listen
     from pbshell.workbench.problems import reason_of
+    from pbshell.workbench.targets import profile_of
 
-    listen, to = parse_listen(options.listen), parse_connect(options.to)
+    listen, to = parse_listen(options.listen), profile_of(options.to, {}).endpoint()
     began, clock = datetime.now(UTC), asyncio.get_running_loop().time()
     frames = Frames()
     tracer = _tracer(options, began.timestamp() - clock, frames, live=True)
     file = Path(options.port_file) if options.port_file is not None else None
     try:
-        relay = await relay_apart(listen, to, tap=tracer.tap, tell=tell)
+        relay = await relay_apart(listen, to, tap=tracer.tap, tell=lambda text: _tell_once(options, tracer, text))
     except OSError as error:
         tell(f"cannot listen at {listen}: {reason_of(error)}")
         return 3
@@ -124,6 +127,13 @@ async def _proxy(options: argparse.Namespace) -> int:
         if file is not None:
             file.unlink(missing_ok=True)
     return code
+
+
+def _tell_once(options: argparse.Namespace, tracer: Tracer, text: str) -> None:
+    """Tell what the relay says, but for the end of a connection that has its line in the trace."""
+    shown = tracer.on and options.filter is None and options.output in ("calls", "frames", "full", "json")
+    if not (shown and text.startswith("connection ")):
+        tell(text)
 
 
 async def _written(frames: Frames) -> None:

@@ -215,13 +215,20 @@ async def watch(tracer: Tracer, writer: CaptureWriter | None, is_over: Callable[
 
 
 def traced(options: argparse.Namespace, show: Callable[[str], None]) -> Tracer:
-    """What explains the traffic of our own connections, and shows it frame by frame if *options* say so."""
+    """What explains the traffic of our own connections, and shows it if *options* say so: by --dump frame by frame."""
+    import asyncio
+    import time
+
+    from pbshell.trace.explain import Frames
     from pbshell.trace.explainers import Explainers
+    from pbshell.trace.forms.calls import Calls
     from pbshell.workbench.tracer import Tracer
 
     is_on = options.trace or options.dump
     explainers = Explainers.load(tell=tell) if is_on else None
-    tracer = Tracer(show, say=tell, redact=options.redact or "auth", explainers=explainers)
+    zero = time.time() - asyncio.get_running_loop().time()
+    formatter = Frames() if options.dump else Calls(words_width(sys.stderr), "clock", zero)
+    tracer = Tracer(show, say=tell, formatter=formatter, redact=options.redact or "auth", explainers=explainers)
     tracer.on = is_on
     return tracer
 
@@ -242,7 +249,7 @@ async def recorded(options: argparse.Namespace, tracer: Tracer) -> AsyncIterator
     except UsageError as error:
         raise NoCapture(str(error)) from None
     tracer.record = writer.write if writer is not None else None
-    watching = {asyncio.create_task(watch(tracer, writer))} if writer is not None else set()
+    watching = {asyncio.create_task(watch(tracer, writer))} if writer is not None or tracer.on else set()
     try:
         yield
     except BrokenPipeError:
@@ -312,10 +319,8 @@ def _prose(text: str, width: int | None, indent: str) -> str:
 
 def json_of(verdict: Verdict) -> str:
     """*verdict* as an object on a line."""
-    import dataclasses
     import json
 
-    facts = dataclasses.asdict(verdict)
-    # A dissection has a kind and a connection too, by these names.
-    named = {"v": 1, "kind": "verdict", "conn": facts.pop("connection"), "about": facts.pop("kind")}
-    return json.dumps({**named, **facts})
+    from pbshell.workbench.verdicts import as_object
+
+    return json.dumps({"v": 1, **as_object(verdict)})

@@ -279,6 +279,15 @@ class Connection(asyncio.BufferedProtocol):
         """Our calls that the peer has not answered."""
         return tuple(self.broker.ours.pending.values())
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait here because the system takes no more of them."""
+        return self._unsent()
+
+    def get_extra_info(self, name: str) -> Any:
+        """What asyncio's transport has by this *name*: ``socket``, ``ssl_object``, ``cipher``; None when it is gone."""
+        return self._transport.get_extra_info(name) if self._transport is not None else None
+
     def set_tap(self, tap: Tap | None, number: int | None = None) -> None:
         """From now on hand every chunk and link event to *tap*, as connection *number*; None ends that.
 

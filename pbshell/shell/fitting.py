@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pbshell.trace.forms.columns import columns, cut, cut_middle, pad
@@ -19,26 +20,37 @@ __all__ = ["fitted"]
 _GAP = 2
 
 
-def fitted(rows: Rows[Any], width: int, *, long: Mapping[str, int], least: Sequence[str]) -> str:
+def fitted(
+    rows: Rows[Any],
+    width: int,
+    *,
+    long: Mapping[str, int],
+    least: Sequence[str],
+    left_out: Sequence[str] = (),
+    more: str = "--width {} or -o json",
+    heads: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """*rows* in at most *width* columns, or their word for none.
 
     *long* are the columns that give way, in this order, and how narrow each may become; then those of *least*, which
-    tell the least, are left out, in this order.
+    tell the least, are left out, in this order. Nobody misses those of *left_out*. *more* says how one
+    gets all, in so many columns. *heads* stand above columns in place of their names.
     """
     if not rows:
         return rows.empty
-    names = [field.name for field in dataclasses.fields(rows.kind)]
-    cells = {name: [name.upper(), *(_cell(getattr(row, name)) for row in rows)] for name in names}
+    names = [field.name for field in dataclasses.fields(rows.kind) if field.name not in left_out]
+    cells = {name: [heads.get(name, name.upper()), *(_cell(getattr(row, name)) for row in rows)] for name in names}
     numeric = {name for name in names if any(isinstance(getattr(row, name), int) for row in rows)}
     natural = {name: max(map(columns, texts)) for name, texts in cells.items()}
-    widths, hidden = _fit(natural, width, long, least)
+    giving = {name: kept for name, kept in long.items() if name in natural}
+    widths, hidden = _fit(natural, width, giving, [name for name in least if name in natural])
     lines = []
     for number in range(len(rows) + 1):
         texts = [_placed(cells[name][number], room, right=name in numeric) for name, room in widths.items()]
         lines.append(cut((" " * _GAP).join(texts).rstrip(), width))
     if hidden:
-        whole = f"--width {_taken(natural)} or -o json"
-        lines.append(f"{counted(len(hidden), 'column')} hidden ({', '.join(hidden)}): {whole}")
+        missing = ", ".join(heads.get(name, name).lower() for name in hidden)
+        lines.append(f"{counted(len(hidden), 'column')} hidden ({missing}): {more.format(_taken(natural))}")
     return "\n".join(lines)
 
 

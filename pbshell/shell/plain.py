@@ -13,13 +13,14 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pbshell.shell.interrupts import Interrupts
 from pbshell.shell.render import Renderer
 from pbshell.wire.text import visible
+from pbshell.workbench.advice import problem_at
 from pbshell.workbench.commands import Leave
 from pbshell.workbench.evaluation import is_complete
 from pbshell.workbench.problems import ExitCode, Problem, what_happened
 from pbshell.workbench.rows import Notice
 from pbshell.workbench.workbench import Workbench
 
-__all__ = ["Plain", "each", "lines_of", "statements"]
+__all__ = ["Plain", "Typing", "each", "lines_of", "statements"]
 
 #: what the first line of a block begins with, and what goes on with it at the margin
 _BLOCKS = ("async ", "class ", "def ", "for ", "if ", "match ", "try:", "while ", "with ", "@")
@@ -31,7 +32,8 @@ _LONGEST = 16 * 1024 * 1024
 class Plain:
     """Runs statements on *bench*, each within *timeout* seconds (None: as long as it takes).
 
-    *show* takes what is data, *say* what is words; each a text without its newline.
+    *show* takes what is data, *say* what is words; each a text without its newline. *at_prompt* says that somebody
+    types them: he is told what to type next.
     """
 
     def __init__(
@@ -43,13 +45,16 @@ class Plain:
         renderer: Renderer | None = None,
         timeout: float | None = None,
         interrupts: Interrupts | None = None,
+        at_prompt: bool = False,
     ) -> None:
         self._bench = bench
         self._show = show
         self._say = say
         self._renderer = renderer or Renderer()
+        bench.render = lambda value, width: Renderer(width=width).value(value)
         self._timeout = timeout
         self._interrupts = interrupts or Interrupts()
+        self.at_prompt = at_prompt
 
     async def run(self, statements: AsyncIterator[str], *, go_on: bool = False) -> int:
         """Run all *statements*, up to the first that fails, or with *go_on* up to the end.
@@ -83,9 +88,12 @@ class Plain:
             what = visible(statement.strip(), 200)
             return what_happened(TimeoutError(f"{what} was not done within {self._timeout:g} s"))
         except Exception as error:  # noqa: BLE001 (the one place where a statement's exceptions end)
+            if self.at_prompt:
+                return problem_at(self._bench, error)
             return what_happened(error, logged_in=self._bench.logged_in)
         if value is not None:
-            (self._say if isinstance(value, Notice) else self._show)(self._renderer.value(value))
+            # By its type: of a value's own attributes nobody knows what they do.
+            (self._say if issubclass(type(value), Notice) else self._show)(self._renderer.value(value))
         return None
 
 
@@ -95,21 +103,51 @@ async def each(given: Iterable[str]) -> AsyncIterator[str]:
         yield statement
 
 
-async def statements(lines: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Whole statements out of *lines*. A block ends where the next line begins at the margin, or with the lines."""
-    block: list[str] = []
+class Typing:
+    """What stands in front of the lines that somebody types: *ask* writes it, *label* says what a statement's is.
+
+    A line that goes on with a statement has ``... `` there.
+    """
+
+    def __init__(self, ask: Callable[[str], None], label: Callable[[], str] = lambda: "pb> ") -> None:
+        self._ask = ask
+        self._label = label
+        #: the lines of the statement that is not whole yet
+        self.block: list[str] = []
+
+    def prompt(self) -> None:
+        """Ask for a line."""
+        self._ask("... " if self.block else self._label())
+
+    def drop(self) -> None:
+        """Forget what was typed of a statement, and ask for another."""
+        self.block.clear()
+        self._ask(f"\n{self._label()}")
+
+
+async def statements(lines: AsyncIterator[str], typing: Typing | None = None) -> AsyncIterator[str]:
+    """Whole statements out of *lines*. A block ends where the next line begins at the margin, or with the lines.
+
+    Where somebody is *typing* them, an empty line ends it too.
+    """
+    block: list[str] = [] if typing is None else typing.block
     async for line in lines:
-        if block and _begins_anew(line) and _is_whole(block):
-            yield "\n".join(block)
-            block = []
+        if block and _is_whole(block) and (_begins_anew(line) or (typing is not None and not line.strip())):
+            yield _taken(block)
         if not block and not line.strip():
             continue
         block.append(line)
         if line.startswith(":") or (not block[0].startswith(_BLOCKS) and _is_whole(block)):
-            yield "\n".join(block)
-            block = []
+            yield _taken(block)
     if block:
-        yield "\n".join(block)
+        yield _taken(block)
+
+
+def _taken(block: list[str]) -> str:
+    """The statement of all lines in *block*, which is empty then: it is asked for the next one meanwhile."""
+    text = "\n".join(block)
+    block.clear()
+    return text
 
 
 def _begins_anew(line: str) -> bool:

@@ -9,17 +9,15 @@ import dataclasses
 import os
 import textwrap
 from io import StringIO
-from typing import TextIO
-
-from rich.console import Console, RenderableType
-from rich.pretty import pretty_repr
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, TextIO
 
 from pbshell.shell.views import view_of
 from pbshell.wire.text import visible
 from pbshell.workbench.problems import Problem
 from pbshell.workbench.rows import Notice, Rows, shown
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = ["Renderer", "has_colours"]
 
@@ -27,7 +25,8 @@ __all__ = ["Renderer", "has_colours"]
 WIDTH = 100
 #: of one container, and of one string, that are shown on a screen
 ITEMS, CHARACTERS = 1000, 10_000
-_ARROWS = {">": "cyan", "<": "green", "x": "yellow"}
+#: what tells the direction in a line of the trace, and the colour (as a terminal is told) of the line from there on
+_ARROWS = {">": 36, "<": 32, ">~": 36, "<~": 32, "x": 33}
 
 
 def has_colours(stream: TextIO) -> bool:
@@ -38,13 +37,15 @@ def has_colours(stream: TextIO) -> bool:
 class Renderer:
     """Makes text of *width* columns: for a *screen*, where nobody reads more than is good for him, or for a pipe.
 
-    With *colours* it is for a screen that has them.
+    With *colours* it is for a screen that has them. *plain* is for somebody to whom a screen is read aloud: no boxes,
+    rows with numbers, and words in front of what went wrong.
     """
 
-    def __init__(self, *, width: int = WIDTH, colours: bool = False, screen: bool = False) -> None:
+    def __init__(self, *, width: int = WIDTH, colours: bool = False, screen: bool = False, plain: bool = False) -> None:
         self.width = width
         self.colours = colours
         self.screen = screen or colours
+        self.plain = plain
 
     def value(self, value: object) -> str:
         """A result: its own view if its kind has one, a table for rows, a notice's sentence, else its ``repr()``."""
@@ -54,13 +55,16 @@ class Renderer:
         if isinstance(value, Rows):
             return self.rows(value)
         if isinstance(value, Notice):
-            return visible(str(value))
+            return self.prose(visible(str(value)), "  ")
         if not self.screen:
             return shown(value)
+        # Half of rich comes with it, and most that is shown needs none of it.
+        from rich.pretty import pretty_repr  # noqa: PLC0415
+
         try:
             # One line where it fits, else one for each item; on a screen nobody reads more than that.
             text = pretty_repr(value, max_width=self.width, max_length=ITEMS, max_string=CHARACTERS)
-        except Exception:  # noqa: BLE001 (it looks into objects whose attributes a peer has named)
+        except BaseException:  # noqa: BLE001 (it looks into objects whose attributes a peer has named)
             text = shown(value)
         return "\n".join(visible(line) for line in text.split("\n"))
 
@@ -68,23 +72,31 @@ class Renderer:
         """A table with a head; a word when it has no rows."""
         if not rows:
             return rows.empty
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
         fields = [field.name for field in dataclasses.fields(rows.kind)]  # type: ignore[arg-type]  # a dataclass
         table = Table(box=None, pad_edge=False, header_style="bold")
+        if self.plain:
+            table.add_column("#", justify="right")
         for name in fields:
             numeric = any(isinstance(getattr(row, name), int) for row in rows)
             table.add_column(Text(name.upper()), justify="right" if numeric else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(_cell(getattr(row, name))) for name in fields))
+        for number, row in enumerate(rows, 1):
+            cells = [Text(_cell(getattr(row, name))) for name in fields]
+            table.add_row(*([Text(str(number)), *cells] if self.plain else cells))
         return "\n".join(line.rstrip() for line in self._written(table).split("\n"))
 
     def problem(self, problem: Problem, prefix: str = "") -> str:
         """The sentence, its details, and the next step."""
-        text = Text(self.prose(prefix + visible(problem.text)), "bold red" if self.colours else "")
-        for line in problem.details:
-            text.append(f"\n    {visible(line)}", "not bold")
+        if self.plain and not prefix:
+            prefix = "error: "
+        text = self._coloured(self.prose(prefix + visible(problem.text)), "1;31")
+        if problem.details:
+            text += "\n" + self._coloured("\n".join(f"    {visible(line)}" for line in problem.details), "31")
         if problem.hint:
-            text.append("\n" + self.prose(f"  {visible(problem.hint)}", "  "), "not bold default")
-        return self._written(text)
+            text += "\n" + self.prose(f"  {visible(problem.hint)}", "  ")
+        return text
 
     def prose(self, text: str, indent: str = "") -> str:
         """The line *text*, for a screen broken between words, where the lines behind the first have this *indent*."""
@@ -95,17 +107,23 @@ class Renderer:
         )
 
     def frame(self, line: str) -> str:
-        """A line of the trace. The arrow is coloured, and so is an error."""
-        text = Text(visible(line))
+        """A line of the trace. The arrow is coloured, and so is what stands behind it."""
+        # Ten thousand in a second: by hand, and not by rich.
         if self.colours:
             # number, seconds, connection, arrow: the rest may hold anything.
             words = line.split(None, 4)
             if len(words) > 3 and words[3] in _ARROWS:
                 start = line.index(words[3], line.index(words[1]) + len(words[1]))
-                text.stylize(_ARROWS[words[3]], start)
-        return self._written(text)
+                return visible(line[:start]) + self._coloured(visible(line[start:]), str(_ARROWS[words[3]]))
+        return visible(line)
+
+    def _coloured(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self.colours else text
 
     def _written(self, renderable: RenderableType) -> str:
+        from rich.console import Console  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+
         file = StringIO()
         console = Console(
             file=file,

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from pbshell.trace.dissector import Conversation, Dissection
+from pbshell.trace.notes import Lent
 from pbshell.trace.rules.endings import Endings
-from pbshell.trace.rules.growth import Growth
+from pbshell.trace.rules.growth import Birth, Growth
 from pbshell.trace.rules.hangs import Hangs
 from pbshell.trace.rules.refusals import Refusals
 from pbshell.trace.rules.rule import Rule
 from pbshell.trace.rules.sizes import Sizes
 from pbshell.trace.verdict import SEVERITIES, Verdict
-from pbshell.wire.chunk import LinkEvent, Seed
+from pbshell.wire.chunk import LinkEvent, Seed, Side
 
 __all__ = ["RULES", "Doctor"]
 
@@ -36,6 +37,17 @@ class Doctor:
             for kind in rule.of:
                 self._by_type.setdefault(kind, []).append(rule)
         self._ended: int | None = None
+
+    def birth(self, number: int, lent: Lent) -> Birth | None:
+        """Those that were born with *lent* on the connection *number*, if a rule counts them."""
+        found = (rule.birth(number, lent) for rule in self._rules if isinstance(rule, Growth))
+        return next(found, None)
+
+    def rate(self, conversation: Conversation, side: Side, now: float) -> float:
+        """How many objects more *side* lends each second, at *now* (seconds), while they become more; else 0."""
+        return max(
+            (each.rate(conversation, side, now) for each in self._rules if isinstance(each, Growth)), default=0.0
+        )
 
     def see(self, dissection: Dissection, conversation: Conversation) -> list[Verdict]:
         """What is certain with *dissection*, which is part of *conversation*: of its end, why it ended."""

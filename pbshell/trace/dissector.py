@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from pbshell.errors import LimitExceeded, PeerError, ProtocolError
@@ -30,7 +30,7 @@ from pbshell.trace.places import Place, lends, places, text_of
 from pbshell.trace.redact import Redactor
 from pbshell.trace.values import arguments
 from pbshell.wire.banana import DIALECTS, NONE, Decoder, Dialect, Expression
-from pbshell.wire.chunk import Chunk, LinkEvent, Piece, Seed, Side
+from pbshell.wire.chunk import Awaited, Chunk, LinkEvent, Piece, Seed, Seeded, Side
 from pbshell.wire.foreign import recognise
 from pbshell.wire.ledger import Ledger
 from pbshell.wire.limits import DEFAULT_LIMITS, Limits
@@ -149,15 +149,16 @@ class Dissector:
     """Explains any number of connections, from their beginnings or from where the capture meets them.
 
     *limits* are what one expression may be; the default is far beyond a stock peer's. *redact* is off, auth (the
-    secrets of logins are covered in all that comes out) or strict (also what is named like a secret).
+    secrets of logins are covered in all that comes out) or strict (also what is named like a secret). *first* is the
+    number of the first dissection.
     `connections` has those that have not ended; the conversation of one that ends stays until the next piece.
     """
 
-    def __init__(self, limits: Limits = TRACE_LIMITS, *, redact: str = "auth") -> None:
+    def __init__(self, limits: Limits = TRACE_LIMITS, *, redact: str = "auth", first: int = 1) -> None:
         self.limits = limits
         self.redact = redact
         self.connections: dict[int, Conversation] = {}
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(first)
         self._ended: list[int] = []
 
     def feed(self, piece: Piece) -> list[Dissection]:
@@ -278,6 +279,35 @@ class Conversation:
         stream = self._streams[side]
         return b"" if stream.ended or stream.joining is not None else stream.head or stream.decoder.rest
 
+    def resumed(self, at: float) -> tuple[Piece, ...]:
+        """What a capture begins with that goes on from here, at *at* (seconds): the books, and what is half said.
+
+        Nothing where a stream cannot be read at the moment: then the capture is met in its middle.
+        """
+        unreadable = any(stream.ended or stream.joining is not None for stream in self._streams.values())
+        if self._dialect is None or unreadable:
+            return ()
+        lent = [
+            Seeded(side, luid, entry.count, entry.thing.type or entry.thing.name, cache=entry.thing.cache)
+            for side in Side
+            for table in (self.ledgers[side].exports, self.ledgers[side].caches)
+            for luid, entry in table.items()
+            if not entry.pinned
+        ]
+        lent += [
+            Seeded(side, luid, 1, cache=each.cache) for side in Side for luid, each in self.strangers[side].items()
+        ]
+        awaited = tuple(
+            Awaited(side, call.what.request, visible(call.what.method, 60))
+            for side in Side
+            for call in self.ledgers[side].pending.values()
+            if isinstance(call.what, (Message, CacheMessage)) and not isinstance(call.what.request, list)
+        )
+        seed = Seed(at, self.number, self._dialect.name, tuple(Side), tuple(lent), awaited)
+        opened = () if self.opened is None else (replace(self.opened, at=at),)
+        rests = (Chunk(at, self.number, side, self.unread(side)) for side in Side if self.unread(side))
+        return (seed, *opened, *rests)
+
     def _addresses(self) -> tuple[str, str]:
         client, _, server = ("" if self.opened is None else self.opened.detail).partition(" to ")
         return client, server.partition(",")[0]
@@ -326,12 +356,14 @@ class Conversation:
             if each.luid not in table:
                 table.lend(each.luid, lent).count = each.count
         for call in seed.awaited:
+            # Only root has a login, whose answer is a secret.
+            target = b"root" if call.method == "login" else b""
             self.ledgers[call.caller].pending[call.request] = Dissection(
                 0,
                 seed.at,
                 self.number,
                 call.caller,
-                Message(call.request, b"", call.method.encode("utf-8", "replace"), 1, [b"tuple"], [b"dictionary"]),
+                Message(call.request, target, call.method.encode("utf-8", "replace"), 1, [b"tuple"], [b"dictionary"]),
             )
         return self._made(seed.at, None, seed)
 

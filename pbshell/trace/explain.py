@@ -51,6 +51,10 @@ class Frames:
         self._width = width
         self._clock = Clock(times, zero, began)
 
+    def resize(self, width: int | None) -> None:
+        """Lines have at most *width* columns from here on."""
+        self._width = width
+
     def header(self) -> str:
         """What stands above the lines: nothing, each says itself what it is."""
         return ""

@@ -48,6 +48,8 @@ _BEGINNINGS: tuple[tuple[re.Pattern[bytes], str, str], ...] = tuple(
         (rb"PRI \* HTTP/2", "an HTTP/2 request", _WEB_CLIENT),
         (rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TRACE) [!-~]", "an HTTP request", _WEB_CLIENT),
         (rb"HTTP/\d\.\d \d\d\d", "an HTTP response", _WEB_SERVER),
+        # What a web server says to bytes that are no request, if it takes them for those of HTTP/0.9.
+        (rb"\s*<(?:![Dd][Oo][Cc][Tt][Yy][Pp][Ee] )?[Hh][Tt][Mm][Ll]\b", "a page of HTML", _WEB_SERVER),
         (rb"SSH-\d", "an SSH banner", "SSH speaks there: if PB is to go through it, forward a port with ssh -L"),
         # Record type handshake, version 3.x, two bytes of length, then the type client hello or server hello.
         (

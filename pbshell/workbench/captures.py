@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from pbshell.errors import CaptureError
 from pbshell.trace.capture import Capture, open_capture
-from pbshell.trace.diagnosis import Doctor
 from pbshell.trace.dissector import Conversation, Dissection, Dissector
 from pbshell.trace.explainers import Explainers
 from pbshell.trace.verdict import Verdict
 from pbshell.wire.chunk import Piece
 from pbshell.wire.text import visible
+from pbshell.workbench.verdicts import Verdicts
 
 if TYPE_CHECKING:
     from pbshell.trace.pcap import Packets
@@ -92,7 +92,7 @@ def read(
 
 
 class _Reader:
-    """Dissector, explainers and doctor, one behind the other."""
+    """The dissector, and who judges behind it."""
 
     def __init__(
         self, each: Each, redact: str, judged: Callable[[Verdict], object] | None, explainers: Explainers
@@ -102,9 +102,7 @@ class _Reader:
         self._each = each
         self._judged = judged
         self._dissector = Dissector(redact=redact)
-        self._explainers = explainers
-        self._doctor = Doctor()
-        self._verdicts: dict[Hashable, Verdict] = {}
+        self._verdicts = Verdicts(explainers, _VERDICTS)
 
     def take(self, piece: Piece) -> None:
         if self.first is None:
@@ -117,31 +115,18 @@ class _Reader:
         """All verdicts, as it stands at the end."""
         for dissection in self._dissector.finish(self.now):
             self._see(dissection)
-        alive = self.alive()
-        self._keep(self._doctor.verdicts(self.now, alive), anew=True)
-        self._keep([said for each in alive for said in self._explainers.now(each, self.now)], anew=False)
-        return list(self._verdicts.values())
+        return self._verdicts.at(self.now, self.alive())
 
     def alive(self) -> list[Conversation]:
         return list(self._dissector.connections.values())
 
     def _see(self, dissection: Dissection) -> None:
         conversation = self._dissector.connections[dissection.connection]
-        explained = self._explainers.see(dissection, conversation)
-        diagnosed = self._doctor.see(dissection, conversation)
+        found = self._verdicts.see(dissection, conversation)
         self._each(dissection, conversation)
-        self._keep(diagnosed, anew=True)
-        self._keep(explained, anew=False)
         if self._judged is not None:
-            for verdict in (*diagnosed, *explained):
+            for verdict in found:
                 self._judged(verdict)
-
-    def _keep(self, verdicts: Iterable[Verdict], *, anew: bool) -> None:
-        # What the doctor says of the same kind it says anew; an explainer has one of each command, say.
-        for verdict in verdicts:
-            self._verdicts[verdict.connection, verdict.kind, "" if anew else verdict.text, anew] = verdict
-            if len(self._verdicts) > _VERDICTS:
-                del self._verdicts[next(iter(self._verdicts))]
 
 
 @contextmanager

@@ -19,12 +19,14 @@ def tables_at(
     explainers: Explainers,
     *,
     redact: str = "auth",
+    first: int = 1,
 ) -> tuple[list[list[Held]], bool]:
     """The rows of *table* over all connections at each of *moments*, which are in order; and whether all are reached.
 
-    Those that the capture does not reach are as it ends. Raises what reading *pieces* raises.
+    Those that the capture does not reach are as it ends. *first* is the number of the first dissection. Raises what
+    reading *pieces* raises.
     """
-    dissector = Dissector(redact=redact)
+    dissector = Dissector(redact=redact, first=first)
     taken: list[list[Held]] = []
     ended: set[int] = set()
     began: float | None = None

@@ -28,17 +28,21 @@ from pbshell.errors import (
     UsageError,
     dotted_name,
 )
+from pbshell.trace.filters import BadFilter
 from pbshell.wire.text import visible
-from pbshell.workbench.commands.command import COMMANDS
 from pbshell.workbench.exitcodes import ExitCode
 
 __all__ = [
     "ExitCode",
     "Interrupted",
+    "Leave",
     "Problem",
+    "Told",
+    "Untimely",
     "cannot_be_made",
     "cannot_connect",
     "cannot_serve",
+    "lacking",
     "reason_of",
     "what_happened",
 ]
@@ -47,12 +51,38 @@ __all__ = [
 STATEMENT = "<pb:"
 #: characters of a text that a peer chose
 _TEXT = 500
+#: frames that are shown of the beginning, and of the end, of a long traceback
+_PLACES = 5
 #: how the paths of our own files begin; with the separator, because those of pbshell_plugins begin alike
 _HERE = str(Path(pbshell.__file__).parent / "_")[:-1]
 
 
+class Leave(Exception):
+    """Somebody wants to leave the shell, with this exit *code*."""
+
+    def __init__(self, code: int = 0) -> None:
+        super().__init__(code)
+        self.code = code
+
+
 class Interrupted(Exception):
     """A statement was stopped before it was done."""
+
+
+class Untimely(Exception):
+    """A statement has raised *error*, which is no Exception: it would have ended more than the statement."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Told(Exception):
+    """Something of which it is known already how it is told: *problem*."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.text)
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +176,38 @@ def _no_login(error: LoginFailed) -> Problem:
 
 def what_happened(error: BaseException, *, logged_in: bool = True) -> Problem:
     """Why a statement or a command has failed; *logged_in* is whether that was done in front of it."""
+    try:
+        return _what_happened(error, logged_in=logged_in)
+    except BaseException:  # noqa: BLE001 (the class of the error is anybody's, and this is where its exceptions end)
+        return Problem(ExitCode.RAISED, _named(error))
+
+
+def _what_happened(error: BaseException, *, logged_in: bool) -> Problem:
+    if isinstance(error, Told):
+        return error.problem
     if isinstance(error, LoginFailed):
         return _no_login(error)
     if isinstance(error, RemoteError):
         return _remote(error, logged_in=logged_in)
     if isinstance(error, DeadReferenceError):
-        hint = "leave, and connect again: what it referred to may be another object by then"
+        hint = ":reconnect makes a new connection; what it referred to may be another object there"
         return Problem(ExitCode.LOST, visible(str(error), _TEXT) or "the connection is gone", hint)
     if isinstance(error, ConnectionGone):
         return Problem(ExitCode.LOST, reason_of(error), "connect again; whether the method has run cannot be known")
     if isinstance(error, TimeoutError):
-        return Problem(ExitCode.TIMEOUT, visible(str(error), _TEXT) or "no answer came in time")
+        return Problem(ExitCode.TIMEOUT, _text_of(error) or "no answer came in time")
     if isinstance(error, RefusedClass):
         # Its own text ends with the line to paste, which is found sooner if it is the next step.
         text = f"{error.path} is of class {error.type_name}, which is not registered here"
         return Problem(ExitCode.RAISED, visible(text, _TEXT), f"to accept it: {visible(error.hint, _TEXT)}")
+    if isinstance(error, BadFilter):
+        return Problem(ExitCode.RAISED, visible(error.reason, _TEXT), "", tuple(error.caret().split("\n")[:2]))
     if isinstance(error, UsageError | PeerError):
         return Problem(ExitCode.RAISED, visible(str(error), _TEXT))
     if isinstance(error, Interrupted):
-        return Problem(ExitCode.INTERRUPTED, str(error))
+        return Problem(ExitCode.INTERRUPTED, _text_of(error))
+    if isinstance(error, Untimely):
+        return _untimely(error.error)
     if isinstance(error, SyntaxError):
         return _syntax(error)
     return _local(error)
@@ -173,9 +216,9 @@ def what_happened(error: BaseException, *, logged_in: bool = True) -> Problem:
 def _remote(error: RemoteError, *, logged_in: bool) -> Problem:
     kind, told = visible(error.remoteType, 200), visible(error.remoteValue, _TEXT)
     text = f"{kind}: {told}" if told else kind
-    lacking = _lacking(error)
-    if isinstance(error, NoSuchMethod) or lacking:
-        what = lacking or told.removeprefix("No such method: ") or kind
+    missing = lacking(error)
+    if isinstance(error, NoSuchMethod) or missing:
+        what = missing or told.removeprefix("No such method: ") or kind
         hint = "PB cannot list methods: look for remote_, perspective_ and view_ in the server's source"
         if not logged_in:
             # The root of a server with accounts has a login and nothing else.
@@ -189,7 +232,7 @@ def _remote(error: RemoteError, *, logged_in: bool) -> Problem:
     return Problem(ExitCode.RAISED, f"RemoteError: {text}", hint)
 
 
-def _lacking(error: RemoteError) -> str:
+def lacking(error: RemoteError) -> str:
     """The method that an avatar or a Viewable lacks. They have no error of their own for it: Python's text tells."""
     found = re.search(r"has no attribute '((?:perspective|view)_\w+)'", error.remoteValue)
     return found[1] if found and error.remoteType.endswith("AttributeError") else ""
@@ -203,6 +246,11 @@ def _syntax(error: SyntaxError) -> Problem:
     return Problem(ExitCode.RAISED, text, "", (visible(line), " " * (error.offset - 1) + "^"))
 
 
+def _untimely(error: BaseException) -> Problem:
+    hint = "code that was called wanted to end the program: Ctrl-D leaves, or exit()"
+    return Problem(ExitCode.RAISED, _named(error), hint if isinstance(error, SystemExit) else "", _frames(error))
+
+
 def _local(error: BaseException) -> Problem:
     return Problem(ExitCode.RAISED, _named(error), _meant(error), _frames(error))
 
@@ -210,12 +258,22 @@ def _local(error: BaseException) -> Problem:
 def _named(error: BaseException) -> str:
     kind = type(error)
     name = kind.__name__ if kind.__module__ == "builtins" else dotted_name(kind)
-    text = visible(str(error), _TEXT)
+    text = _text_of(error)
     return f"{name}: {text}" if text else name
+
+
+def _text_of(error: BaseException) -> str:
+    """What *error* says. Its class may be anybody's: what its ``__str__()`` raises is told instead."""
+    try:
+        return visible(str(error), _TEXT)
+    except BaseException as another:  # noqa: BLE001 (code of others, and this is where its exceptions end)
+        return f"<its text cannot be had: {type(another).__name__}>"
 
 
 def _meant(error: BaseException) -> str:
     """What was perhaps meant: a command without its colon, or a method of the server's without callRemote."""
+    from pbshell.workbench.commands import COMMANDS  # noqa: PLC0415 (what commands do may go wrong: they know us)
+
     if isinstance(error, NameError) and error.name in COMMANDS:
         return f"a command begins with a colon: :{error.name}"
     if isinstance(error, AttributeError) and type(error.obj) is RemoteReference:
@@ -230,7 +288,11 @@ def _frames(error: BaseException) -> tuple[str, ...]:
     frames = [frame for frame in below if not frame.filename.startswith(_HERE)]
     if len(frames) < 2:
         return ()
-    return tuple(map(_place, frames))
+    places = [_place(frame) for frame in frames]
+    if len(places) > 2 * _PLACES:
+        # Recursion without an end: its beginning and its end tell all.
+        places[_PLACES:-_PLACES] = [f"... {len(places) - 2 * _PLACES:,} more ..."]
+    return tuple(places)
 
 
 def _place(frame: traceback.FrameSummary) -> str:

@@ -168,7 +168,7 @@ class _Book:
         if not isinstance(table, dict):
             self._refuse(f"{name!a} stands outside of a profile: begin one with [NAME]", "", name)
         if not _NAME.fullmatch(name):
-            self._refuse(f"{visible(name, 60)!r} is no name: it has letters, digits, and _ . -", name)
+            self._refuse(f"'{visible(name, 60)}' is no name: it has letters, digits, and _ . -", name)
         for key in table:
             if key not in KEYS.values():
                 self._refuse(_unknown(key), name, key)
@@ -285,7 +285,7 @@ def add(profile: Profile, path: Path | None = None) -> Path:
     path = path or profiles_file()
     book = _Book(path)
     if not _NAME.fullmatch(profile.name):
-        raise UsageError(f"{visible(profile.name, 60)!r} is no name: it has letters, digits, and _ . -")
+        raise UsageError(f"'{visible(profile.name, 60)}' is no name: it has letters, digits, and _ . -")
     if profile.name in book.tables:
         raise UsageError(f"there is a profile @{profile.name} already: pbshell profile rm {profile.name} removes it")
     document = tomlkit.parse(book.text)

@@ -31,6 +31,6 @@ def shown(value: object, limit: int | None = None) -> str:
     """``repr(value)`` as one harmless line. Its class may be anybody's: what its ``repr()`` raises is told instead."""
     try:
         text = repr(value)
-    except Exception as error:  # noqa: BLE001 (code of others, and this is where its exceptions end)
+    except BaseException as error:  # noqa: BLE001 (code of others, and this is where its exceptions end)
         text = f"<{type(value).__name__}, whose repr() raised {type(error).__name__}>"
     return visible(text, limit)

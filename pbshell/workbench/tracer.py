@@ -5,13 +5,12 @@ Knows the order of the steps and the bounds; opens nothing, and does not know wh
 
 from __future__ import annotations
 
-import itertools
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pbshell.trace import Conversation, Dissection, Dissector
-from pbshell.trace.diagnosis import Doctor
 from pbshell.trace.explain import Frames
 from pbshell.trace.explainers import Explainers
 from pbshell.trace.filters import Filter, parse
@@ -19,12 +18,18 @@ from pbshell.trace.forms.wording import counted
 from pbshell.trace.verdict import SEVERITIES, Verdict
 from pbshell.wire.chunk import LinkEvent, Piece, Side
 from pbshell.wire.verbs import Answer, Message
+from pbshell.workbench.verdicts import Verdicts
+
+if TYPE_CHECKING:
+    from pbshell.trace.diagnosis import Doctor
 
 __all__ = ["Bounds", "Formatter", "Nothing", "Tracer"]
 
 #: methods, and verdicts, that are remembered; and those of a login, which nobody calls by hand
 _REMEMBERED = 1000
 _LOGIN = ("login", "loginAnonymous", "respond")
+#: lines that are kept while it is paused
+_KEPT = 10_000
 #: seconds of the link's clock after which it is looked for what has become due
 _TICK = 0.25
 
@@ -109,8 +114,7 @@ class Tracer:
         self.formatter = formatter or Frames()
         self.select = select or parse("")
         self.record = record
-        self.doctor = Doctor()
-        self.explainers = explainers or Explainers(tell=self._say)
+        self.verdicts = Verdicts(explainers or Explainers(tell=self._say), _REMEMBERED)
         self.dissector = Dissector(redact=redact)
         self.bounds = bounds
         self.stopped = stopped
@@ -125,14 +129,20 @@ class Tracer:
         self.open: set[int] = set()
         #: messages that would have been shown if a bound had not been reached before
         self.unshown = 0
-        # By connection and kind: a later one says the same anew.
-        self._verdicts: dict[tuple[int, str], Verdict] = {}
+        #: lines that were left out while it was paused, because too many were kept already
+        self.missed = 0
+        self._kept: deque[str] | None = None
         self._began: float | None = None
         self._ticked = 0.0
         self._shown = 0
         self._second = (0, 0)  # the second that is being shown, and lines in it
         self._left_out = 0
         self._stopped = False
+
+    @property
+    def doctor(self) -> Doctor:
+        """Who knows what grows."""
+        return self.verdicts.doctor
 
     def tap(self, piece: Piece) -> None:
         """Take one piece of a capture: what `connect`, `serve` and `relay` call a tap."""
@@ -178,27 +188,49 @@ class Tracer:
         if self.stopped is not None:
             self.stopped(why)
 
+    @property
+    def paused(self) -> bool:
+        """Whether lines are kept back."""
+        return self._kept is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many lines are kept back."""
+        return len(self._kept or ())
+
+    def pause(self) -> None:
+        """Keep back what would be shown from here on, the last 10,000 lines of it."""
+        if self._kept is None:
+            self._kept = deque(maxlen=_KEPT)
+            self.missed = 0
+
+    def resume(self, *, drop: bool = False) -> int:
+        """Show again, and first what was kept back, or *drop* it. Returns how many lines that are."""
+        kept, self._kept = self._kept or (), None
+        if not drop:
+            self._show(kept)
+        return len(kept)
+
+    def insert(self, line: str) -> None:
+        """Put *line* between the others, whether the traffic is shown or not."""
+        if self._kept is not None:
+            self._kept.append(line)
+        elif self.show is not None:
+            self.show(line)
+
     def why(self, now: float | None = None) -> list[Verdict]:
         """Why connections have ended and calls hang, as it stands at *now* (seconds), the worst first."""
         now = self.now if now is None else now
         # The dissector has the one that ended last still in its list.
         alive = [each for each in self.dissector.connections.values() if each.number in self.open]
-        said = [verdict for each in alive for verdict in self.explainers.now(each, now)]
-        found = dict(self._verdicts)
-        found |= {(each.connection, each.kind): each for each in (*self.doctor.verdicts(now, alive), *said)}
-        return sorted(found.values(), key=lambda verdict: SEVERITIES.index(verdict.severity))
+        return sorted(self.verdicts.at(now, alive), key=lambda verdict: SEVERITIES.index(verdict.severity))
 
     def _see(self, dissection: Dissection) -> None:
         conversation = self.dissector.connections[dissection.connection]
         self._remember(dissection)
+        self.verdicts.see(dissection, conversation)
         for tell in self.watchers:
             tell(dissection, conversation)
-        for verdict in itertools.chain(
-            self.explainers.see(dissection, conversation), self.doctor.see(dissection, conversation)
-        ):
-            self._verdicts[verdict.connection, verdict.kind] = verdict
-            if len(self._verdicts) > _REMEMBERED:
-                self._verdicts.pop(next(iter(self._verdicts)))
         if (self.on or self._stopped) and self.select(dissection, conversation):
             if self.on:
                 self._show(self.formatter.see(dissection, conversation))
@@ -222,7 +254,10 @@ class Tracer:
         for line in lines:
             if not self.on:
                 return
-            if self._is_within_rate():
+            if self._kept is not None:
+                self.missed += len(self._kept) == _KEPT
+                self._kept.append(line)
+            elif self._is_within_rate():
                 self.show(line)
                 self._shown += 1
                 self._stop_at_line()

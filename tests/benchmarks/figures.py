@@ -9,27 +9,31 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.benchmarks import capture, codec, echo, relay, start
+from tests.benchmarks import capture, codec, echo, prompt, relay, start
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """*measure* takes how many interleaved rounds to run, and gives the median.
+    """*measure* takes how many interleaved rounds to run, and gives the median, in *unit*.
 
-    The figure is good from *goal* upwards, or, where it is *absolute*, up to *goal* milliseconds. Absolute figures are
-    printed and never asserted: they are about the machine as well.
+    The figure is good from *goal* upwards, or, where it is a time, up to *goal*. All but ratios are printed and never
+    asserted: they are about the machine as well.
     """
 
     name: str
     goal: float
     measure: Callable[[int], float]
-    absolute: bool = False
+    unit: str = "x"
+
+    @property
+    def absolute(self) -> bool:
+        return self.unit != "x"
 
     def good(self, value: float) -> bool:
-        return value <= self.goal if self.absolute else value >= self.goal
+        return value <= self.goal if self.unit == " ms" else value >= self.goal
 
     def spoken(self, value: float) -> str:
-        return f"{value:.0f} ms" if self.absolute else f"{value:.2f}x"
+        return f"{value:,.0f}{self.unit}" if self.absolute else f"{value:.2f}x"
 
 
 FIGURES = [
@@ -49,5 +53,8 @@ FIGURES = [
     Figure("100 in flight through a traced relay, by a dumb one's", 0.95, relay.traced_100_in_flight),
     Figure("read and pair a capture, by Twisted's bare decoder", 3.3, capture.read_and_paired),
     Figure("200 MB, by the memory for a capture of 46 MB", 1, capture.memory),
-    Figure("pbshell --help, the whole process", 40, start.help_in_milliseconds, absolute=True),
+    Figure("pbshell --help, the whole process", 40, start.help_in_milliseconds, " ms"),
+    Figure("until the prompt is there, the whole process", 500, prompt.until_the_prompt_in_milliseconds, " ms"),
+    Figure("lines of a trace above a live prompt", 10_000, prompt.lines_above_in_a_second, "/s"),
+    Figure(":refs with 1,000 references", 50, prompt.references_in_milliseconds, " ms"),
 ]

@@ -130,6 +130,10 @@ def test_the_root_is_not_lent_and_never_given_back() -> None:
     wire = caller()
     root = wire.broker.root_reference()
     assert repr(root) == "<RemoteReference root, alive>"
+    root.broker.describe = lambda luid: f"born {luid!r}"
+    assert root.broker.name_of(7) == "s7 born 7"
+    assert repr(root) == "<RemoteReference root, alive>"
+    root.broker.describe = None
 
     del root
     assert wire.said() == []
@@ -697,3 +701,27 @@ def test_a_reference_holds_its_broker_and_nothing_else_does() -> None:
     board.kept.clear()
     gc.collect()
     assert wire.said() == [[b"decref", 7]]
+
+
+def test_who_asks_for_it_hears_of_each_call_with_what_was_given() -> None:
+    wire = Wire(Side.CLIENT)
+    heard: list[Any] = []
+    wire.broker.called = lambda *call: heard.append(call)
+    reference = wire.broker.root_reference()
+
+    deferred = reference.callRemote("swim", 5, pbanswer=False)
+
+    assert heard == [(reference, "swim", (5,), {"pbanswer": False}, deferred)]
+    assert wire.said() == [message(1, b"root", b"swim", 5, answer=0)]
+
+
+def test_who_asks_for_it_hears_of_each_update_of_an_observer() -> None:
+    wire = Wire()
+    heard: list[Any] = []
+    observer = RemoteCacheObserver(wire.broker, Pond(), None)
+    wire.broker.called = lambda *call: heard.append(call)
+
+    deferred = observer.callRemote("grow", ducks=3)
+
+    assert heard == [(observer, "grow", (), {"ducks": 3}, deferred)]
+    assert isinstance(outcome(deferred), UsageError)

@@ -10,7 +10,9 @@ import pytest
 from pbshell.broker import registry
 from pbshell.broker.references import RemoteCache, RemoteCopy
 from pbshell.broker.registry import GLOBAL, Registry, Unjellyable, wire_name
-from pbshell.errors import UsageError
+from pbshell.broker.security import SecurityOptions
+from pbshell.broker.unjelly import unjelly
+from pbshell.errors import RefusedClass, UsageError
 
 
 class Card(RemoteCopy):
@@ -118,3 +120,22 @@ def test_the_functions_of_the_module_speak_to_the_global_registry() -> None:
 def test_an_unjellyable_has_to_say_how() -> None:
     with pytest.raises(NotImplementedError):
         Unjellyable().unjellyFor(None, [])
+
+
+def test_a_registry_may_have_a_class_for_strangers() -> None:
+    class Curious(Registry):
+        """Takes copies that nobody knows, and no cached ones."""
+
+        def unknown(self, name: bytes, *, cached: bool) -> type[Unjellyable] | None:
+            return None if cached else Card
+
+    known = Curious()
+    known.setUnjellyableFactoryForClass("mod.Known", dict)
+    security = SecurityOptions(registry=known)
+
+    stranger = unjelly([b"mod.Card", [b"dictionary", [b"suit", b"hearts"]]], security)
+    assert type(stranger) is Card
+    assert vars(stranger) == {"suit": b"hearts"}
+    assert type(unjelly([b"mod.Known", [b"dictionary"]], security)) is dict
+    with pytest.raises(RefusedClass, match="YourRemoteCache"):
+        unjelly([b"mod.Card", 1, [b"dictionary"]], security)

@@ -15,14 +15,14 @@ def test_the_tour_shows_each_statement_and_what_it_gives() -> None:
         assert f"pb:alice> {command}\n" in outcome.out
     for words in (
         "'alice'\n",
-        "<RemoteReference s3, alive>\n",
+        "<RemoteReference s3 getBuilder('linux'), alive>\n",
         "'queued'\n",
         "RemoteError: builtins.ValueError: no such step\n",
         "* mind.print('hello')\n",
         "* mind.print('<lobby> alice: hi there')\n",
         "<Status {'users': ['alice'], 'ticks': 0}>\n",
         "no answer came in time\n",
-        "< answer   c#",
+        "echo([1, 'two', 3.0])",
         "trace off\n",
     ):
         assert words in outcome.out

@@ -16,14 +16,15 @@ import pytest
 
 from pbshell.cli.main import COMMANDS as CLI
 from pbshell.workbench.commands import COMMANDS
+from pbshell.workbench.commands.command import usage_of
+from pbshell.workbench.helping import GROUPS
 from pbshell.workbench.problems import ExitCode
 from tests.pond.running import environment
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 COMMAND_LINE = (DOCS / "reference/command-line.md").read_text()
-MAN_PAGE = (DOCS / "reference/man-page.md").read_text()
-PROMPT = (DOCS / "reference/prompt.md").read_text()
 CONNECT = (DOCS / "howto/connect-to-a-server.md").read_text()
+JSON = (DOCS / "reference/json.md").read_text()
 SERVE = (DOCS / "howto/serve-a-plugin.md").read_text()
 
 
@@ -52,8 +53,8 @@ def test_every_option_of_a_command_is_explained(command: str) -> None:
     text = section(COMMAND_LINE, command)
     options = options_of(command)
     if command == "demo":
-        # What it has in common with the others is explained there.
-        options -= {"--trace", "-v", "--verbose"}
+        # What it has in common with connect is explained there.
+        options -= options_of("connect")
 
     assert {option for option in options if f"`{option}" not in text} == set()
     if command != "serve":
@@ -61,49 +62,23 @@ def test_every_option_of_a_command_is_explained(command: str) -> None:
         assert {word for word in re.findall(r"`(--?[a-z-]+)", text) if word not in known} == set()
 
 
-def test_the_man_page_has_its_parts_in_their_order() -> None:
-    parts = re.findall(r"^## (.*)$", MAN_PAGE, re.MULTILINE)
+def test_every_exit_code_is_explained() -> None:
+    codes = re.findall(r"^\| (\d+) \| (.*) \|$", section(COMMAND_LINE, "Exit codes"), re.MULTILINE)
 
-    assert ", ".join(parts) == (
-        "NAME, SYNOPSIS, DESCRIPTION, COMMANDS, OPTIONS, FILES, ENVIRONMENT, EXIT STATUS, EXAMPLES, SEE ALSO"
-    )
-
-
-def test_the_man_page_has_every_command() -> None:
-    assert re.findall(r"^\| \*\*(\w+)\*\* \|", section(MAN_PAGE, "COMMANDS"), re.MULTILINE) == list(CLI)
-    assert re.findall(r"^### (\w+)$", section(MAN_PAGE, "OPTIONS"), re.MULTILINE) == list(CLI)
-    synopsis = re.findall(r"^pbshell (\w+)", section(MAN_PAGE, "SYNOPSIS"), re.MULTILINE)
-    assert [name for name in dict.fromkeys(synopsis) if name.islower()] == list(CLI)
-
-
-@pytest.mark.parametrize("command", CLI)
-def test_the_man_page_has_every_option(command: str) -> None:
-    _, _, rest = section(MAN_PAGE, "OPTIONS").partition(f"\n### {command}\n")
-    rows = re.findall(r"^\| (`-.*?) \| ", rest.partition("\n### ")[0], re.MULTILINE)
-
-    assert {option for row in rows for option in re.findall(r"`(-[\w-]+)`", row)} == options_of(command)
-
-
-def test_the_synopsis_has_every_option() -> None:
-    used = set(re.findall(r"[\s\[](--?[a-z][\w-]*|-F)", section(MAN_PAGE, "SYNOPSIS")))
-    # Of an option with two names the one that is sooner typed.
-    short = {"--write", "--verbose", "--filter", "--output"}
-
-    assert used == {option for command in CLI for option in options_of(command)} - short | {"--help", "--version"}
-
-
-@pytest.mark.parametrize(("page", "heading"), [(COMMAND_LINE, "Exit codes"), (MAN_PAGE, "EXIT STATUS")])
-def test_every_exit_code_is_explained(page: str, heading: str) -> None:
-    codes = [int(code) for code in re.findall(r"^\| (\d+) \|", section(page, heading), re.MULTILINE)]
-
-    assert codes == [int(code) for code in ExitCode]
+    assert codes == [(str(int(code)), code.meaning) for code in ExitCode]
 
 
 def test_every_command_of_the_prompt_is_explained() -> None:
-    shown = re.findall(r"^\| `(:.*?)` \|", section(PROMPT, "Commands"), re.MULTILINE)
+    """In the section of its group there is, between backticks, how it is written."""
+    page = (DOCS / "reference/commands.md").read_text().replace("\\|", "|")
 
-    expected = [f":{each.name} {each.usage}".rstrip() for each in COMMANDS.values()]
-    assert [line.replace("\\|", "|") for line in shown] == expected
+    assert {name for names in GROUPS.values() for name in names} == set(COMMANDS)
+    missing = [usage_of(each) for each in COMMANDS.values() if f"`{usage_of(each)}`" not in explained(page, each.name)]
+    assert missing == []
+
+
+def explained(page: str, name: str) -> str:
+    return next(section(page, group) for group, names in GROUPS.items() if name in names)
 
 
 def screens(page: str) -> list[tuple[str, str]]:
@@ -145,9 +120,12 @@ def alike(text: str) -> list[str]:
     return sorted(re.sub(r"^ +\d+ ", "", line) for line in lines)
 
 
-@pytest.mark.parametrize("number", range(len(screens(CONNECT))))
-def test_a_screen_of_the_page_on_connecting_is_what_one_sees(number: int, port: int, tmp_path: Path) -> None:
-    line, expected = screens(CONNECT)[number]
+ECHOING = [*screens(CONNECT), *screens(JSON)]
+
+
+@pytest.mark.parametrize("number", range(len(ECHOING)))
+def test_a_screen_of_the_pages_on_connecting_is_what_one_sees(number: int, port: int, tmp_path: Path) -> None:
+    line, expected = ECHOING[number]
 
     assert alike(run(line.replace("localhost:8789", f"localhost:{port}"), tmp_path)) == alike(expected)
 

@@ -111,7 +111,7 @@ class Terminal:
             if line.startswith("$ "):
                 self._start(line)
             elif line.startswith(PROMPT):
-                self._until(lambda: self._text.endswith("pb> "))
+                self._until(lambda: self._text.endswith(PROMPT))
                 self._running.sendline(line.removeprefix(PROMPT))
             elif line == "^C":
                 self._running.sendintr()
@@ -140,7 +140,7 @@ class Terminal:
     def _lines(self) -> list[str]:
         """The whole lines. The terminal writes ^C where it stands, and what comes behind it goes on in that line."""
         text = re.sub(r"^\^C(?!\n)", "^C\n", self._text, flags=re.MULTILINE)
-        return text.replace("pb> ", PROMPT).split("\n")[:-1]
+        return text.split("\n")[:-1]
 
     def _start(self, line: str) -> None:
         if self._child is not None:

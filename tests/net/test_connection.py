@@ -301,6 +301,17 @@ async def test_drain_waits_until_the_peer_has_read() -> None:
         await reading
 
 
+async def test_what_the_transport_knows_can_be_asked_for_until_it_is_gone() -> None:
+    async with serve(Echo(), "tcp:0") as server, connect(f"127.0.0.1:{server.port}") as connection:
+        assert connection.get_extra_info("socket").getpeername()[1] == server.port
+        assert connection.unsent == 0
+        connection.close()
+        await connection.wait_closed()
+
+        assert connection.get_extra_info("socket") is None
+        assert connection.unsent == 0
+
+
 async def test_drain_gives_way_to_others() -> None:
     async with link(side=Side.CLIENT) as (connection, _):
         turned: list[int] = []

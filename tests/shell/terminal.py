@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,17 +21,17 @@ COLUMNS, LINES = 100, 50
 class Terminal:
     """A terminal with a pbshell in it."""
 
-    def __init__(self, child: pexpect.spawn) -> None:
+    def __init__(self, child: pexpect.spawn, columns: int = COLUMNS, lines: int = LINES) -> None:
         self._child = child
-        self._screen = pyte.HistoryScreen(COLUMNS, LINES, history=1000)
-        self._stream = pyte.ByteStream(self._screen)
+        self.screen = pyte.HistoryScreen(columns, lines, history=1000)
+        self._stream = pyte.ByteStream(self.screen)
         # What the program asks of a terminal, above all where the cursor is, has to be answered.
-        self._screen.write_process_input = child.send  # type: ignore[method-assign]  # how pyte has it
+        self.screen.write_process_input = child.send  # type: ignore[method-assign]  # how pyte has it
 
     @property
     def text(self) -> str:
         """The screen, without the blanks at the ends of lines."""
-        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
 
     def wait(self, words: str, behind: str = "") -> None:
         """Wait until *words* stand on the screen, behind the last *behind*."""
@@ -43,7 +44,26 @@ class Terminal:
 
     def wait_for_prompt(self) -> None:
         """Wait until a line can be typed."""
-        self._until(lambda: self.text.rpartition("\n")[2] in ("pb>", "pb:alice>"), "a prompt")
+        self._until(lambda: re.fullmatch(r"pb(:.+)?>", self.line) is not None, "a prompt")
+
+    def wait_for_line(self, line: str) -> None:
+        """Wait until the cursor is in this *line*."""
+        self._until(lambda: self.line == line, line)
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the terminal as large as that."""
+        self.screen.resize(lines, columns)
+        self._child.setwinsize(lines, columns)
+
+    @property
+    def line(self) -> str:
+        """The line with the cursor in it."""
+        return str(self.screen.display[self.screen.cursor.y]).rstrip()
+
+    @property
+    def below(self) -> str:
+        """The line below that; empty at the end of the screen."""
+        return "".join(self.screen.display[self.screen.cursor.y + 1 : self.screen.cursor.y + 2]).rstrip()
 
     def _until(self, there: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -77,16 +97,16 @@ class Terminal:
 
 
 @contextmanager
-def terminal(*words: str, **env: str) -> Iterator[Terminal]:
-    """Run pbshell with these *words* in a terminal."""
+def terminal(*words: str, columns: int = COLUMNS, lines: int = LINES, **env: str) -> Iterator[Terminal]:
+    """Run pbshell with these *words* in a terminal of so many *columns* and *lines*."""
     child = pexpect.spawn(
         sys.executable,
         ["-m", "pbshell", *words],
         env=environment(**{"TERM": "xterm-256color", **env}),
-        dimensions=(LINES, COLUMNS),
+        dimensions=(lines, columns),
         timeout=PATIENCE,
     )
     try:
-        yield Terminal(child)
+        yield Terminal(child, columns, lines)
     finally:
         child.close(force=True)

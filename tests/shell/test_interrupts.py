@@ -102,6 +102,15 @@ async def test_the_end_of_the_shell_ends_the_statement() -> None:
     assert waiting.called
 
 
+async def test_a_statement_that_cancels_every_task_ends_itself_alone() -> None:
+    bench = Workbench()
+
+    with pytest.raises(Interrupted):
+        await Interrupts().run(bench.evaluate("for task in asyncio.all_tasks(): task.cancel()\nawait asyncio.sleep(0)"))
+
+    assert await Interrupts().run(bench.evaluate("5")) == 5
+
+
 def test_in_another_thread_signals_are_left_alone() -> None:
     before = signal.getsignal(signal.SIGINT)
     found: list[object] = []

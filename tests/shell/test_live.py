@@ -42,7 +42,7 @@ class Screen:
         return "\n".join(line.rstrip() for line in screen.display).rstrip()
 
     async def until(self, there: Callable[[str], bool]) -> None:
-        while not there(self.text):  # noqa: ASYNC110 (a screen tells nobody what it has drawn)
+        while not there(self.text):
             assert not self.task.done(), self.task
             await asyncio.sleep(0)
 

@@ -38,7 +38,7 @@ async def test_rows_are_data_and_notices_are_words() -> None:
 
     assert await session.run(":refs", ":trace on") == 0
     assert session.shown == ["no references"]
-    assert session.said == ["trace on; the secrets of a login are shown as ***"]
+    assert session.said == ["trace on (redact=auth).  :trace filter EXPR, :trace save FILE"]
 
 
 async def test_it_stops_at_the_first_failure_with_its_code() -> None:

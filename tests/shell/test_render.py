@@ -10,17 +10,28 @@ from typing import Any
 import pytest
 
 from pbshell.shell.render import Renderer, has_colours
-from pbshell.workbench.commands.tracing import TraceState
-from pbshell.workbench.inspection import CacheRow, ReferenceRow
 from pbshell.workbench.problems import ExitCode, Problem
 from pbshell.workbench.rows import Rows
+from pbshell.workbench.statements import Detached
 
 HOSTILE = "\x1b]0;owned\x07\r\nspoof\x9b2J\u202e[bold]x[/bold]:smile:"
 PLAIN, COLOURED = Renderer(), Renderer(colours=True)
 
+
+@dataclass(frozen=True)
+class Lent:
+    """A row as tables have them."""
+
+    connection: str
+    side: str
+    id: str
+    count: int | None
+    what: str
+
+
 REFERENCES = Rows(
-    ReferenceRow,
-    [ReferenceRow("main", "ours", "root", None, "mod.Root"), ReferenceRow("main", "theirs", "s12", 3, "")],
+    Lent,
+    [Lent("main", "ours", "root", None, "mod.Root"), Lent("main", "theirs", "s12", 3, "")],
     "no references",
 )
 
@@ -60,11 +71,11 @@ def test_a_table_has_the_same_words_in_colour() -> None:
 
 
 def test_no_rows_are_a_word() -> None:
-    assert PLAIN.value(Rows(ReferenceRow, [], "no references")) == "no references"
+    assert PLAIN.value(Rows(Lent, [], "no references")) == "no references"
 
 
 def test_a_narrow_table_folds_and_drops_nothing() -> None:
-    rows = Rows(CacheRow, [CacheRow("main", "theirs", "s1", 1, "mod.Pond", "abcdefghij" * 10)])
+    rows = Rows(Lent, [Lent("main", "theirs", "s1", 1, "abcdefghij" * 10)])
 
     text = Renderer(width=60).value(rows)
 
@@ -73,7 +84,7 @@ def test_a_narrow_table_folds_and_drops_nothing() -> None:
 
 
 def test_a_notice_is_its_sentence() -> None:
-    assert PLAIN.value(TraceState(on=False)) == "trace off"
+    assert PLAIN.value(Detached("d1", "x")).startswith("d1 runs in the background: x")
 
 
 def test_a_value_is_its_repr_on_one_line() -> None:

@@ -3,95 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from io import StringIO
-from typing import ClassVar
+import signal
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
 import pytest
-from prompt_toolkit.application import create_app_session
-from prompt_toolkit.completion import CompleteEvent
-from prompt_toolkit.data_structures import Size
-from prompt_toolkit.document import Document
-from prompt_toolkit.input import PipeInput, create_pipe_input
-from prompt_toolkit.output.vt100 import Vt100_Output
 
 from pbshell.defer import Deferred
-from pbshell.shell.render import Renderer
-from pbshell.shell.repl import PBRepl
+from pbshell.workbench.commands import COMMANDS
+from pbshell.workbench.commands.command import command
 from pbshell.workbench.workbench import Workbench
 from tests.pond.running import HOSTILE
+from tests.shell.prompting import Screen, prompt, until
 from tests.workbench.bench import connected
-
-
-class Screen:
-    """A prompt that is running, what was typed into it, and what it has drawn."""
-
-    def __init__(self, repl: PBRepl, pipe: PipeInput, drawn: StringIO) -> None:
-        self.repl = repl
-        self.pipe = pipe
-        self._drawn = drawn
-        self._done = asyncio.Event()
-        self._perform = repl.perform
-        repl.perform = self._tell  # type: ignore[method-assign]  # to know when a line is done
-        self.running = asyncio.ensure_future(repl.run_until_left())
-
-    async def _tell(self, text: str) -> None:
-        try:
-            await self._perform(text)
-        finally:
-            self._done.set()
-
-    async def type(self, text: str) -> str:
-        """Type *text* and Enter; what is on the screen when it is done."""
-        self._done.clear()
-        self.pipe.send_text(f"{text}\r")
-        await self._done.wait()
-        return self.text
-
-    @property
-    def text(self) -> str:
-        """All that was drawn, without the escape sequences of drawing."""
-        return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()=>].?)", "", self._drawn.getvalue())
-
-    @property
-    def drawn(self) -> str:
-        """The same with all its escape sequences."""
-        return self._drawn.getvalue()
-
-
-@asynccontextmanager
-async def prompt(bench: Workbench | None = None, *, colours: bool = False) -> AsyncIterator[Screen]:
-    """A prompt on *bench*; it is left at the end with Ctrl-D if it has not been left before."""
-    drawn = StringIO()
-    with create_pipe_input() as pipe:
-        output = Vt100_Output(drawn, lambda: Size(rows=30, columns=100), term="xterm", enable_cpr=False)
-        with create_app_session(input=pipe, output=output):
-            repl = PBRepl(
-                bench or Workbench(), renderer=Renderer(colours=colours), label="alice", input=pipe, output=output
-            )
-            screen = Screen(repl, pipe, drawn)
-            try:
-                yield screen
-            finally:
-                if not screen.running.done():
-                    pipe.send_text("\x04")
-                await screen.running
-
-
-async def until(there: Callable[[], bool]) -> None:
-    """Let the loop go on until *there*: the prompt tells nobody what it has drawn."""
-    while not there():  # noqa: ASYNC110
-        await asyncio.sleep(0)
 
 
 async def test_a_line_is_performed_and_its_result_shown() -> None:
     async with connected() as (bench, _), prompt(bench) as screen:
         assert "42" in await screen.type("await root.callRemote('echo', 41) + 1")
         assert "no references" in await screen.type(":refs")
-        assert "pb:alice>" in screen.text
+        assert "pb> :refs" in screen.text
 
 
 async def test_a_failure_is_a_sentence_and_the_next_line_is_read() -> None:
@@ -99,7 +32,7 @@ async def test_a_failure_is_a_sentence_and_the_next_line_is_read() -> None:
         assert "RemoteError: builtins.ValueError: no such step" in await screen.type(
             "root.callRemote('fail', 'no such step')"
         )
-        assert "there is no command :ref; did you mean :refs?" in await screen.type(":ref")
+        assert "there is no command :reffs; did you mean :refs?" in await screen.type(":reffs")
         assert "Traceback (" not in screen.text
         assert "2" in await screen.type("1 + 1")
 
@@ -107,7 +40,7 @@ async def test_a_failure_is_a_sentence_and_the_next_line_is_read() -> None:
 async def test_ctrl_c_cancels_what_waits_and_the_prompt_is_back() -> None:
     async with prompt() as screen:
         waiting: Deferred[None] = Deferred()
-        screen.repl._bench.namespace["waiting"] = waiting
+        screen.repl.bench.namespace["waiting"] = waiting
         typed = asyncio.ensure_future(screen.type("waiting"))
         await until(screen.repl._interrupts.interrupt)
 
@@ -157,7 +90,7 @@ async def test_a_block_is_typed_line_by_line() -> None:
     async with prompt() as screen:
         await screen.type("for n in range(3):\rx = n\r\r")
 
-        assert screen.repl._bench.namespace["x"] == 2
+        assert screen.repl.bench.namespace["x"] == 2
 
 
 async def test_a_bang_runs_nothing() -> None:
@@ -173,7 +106,7 @@ async def test_the_namespace_is_the_benchs_and_nothing_else() -> None:
     async with prompt() as screen:
         await screen.type("5")
 
-        assert set(screen.repl._bench.namespace) == {"__builtins__", "__name__", "_", "asyncio", "pb", "sh"}
+        assert set(screen.repl.bench.namespace) == {"__builtins__", "_", "_1", *Workbench().namespace}
 
 
 async def test_trace_lines_and_notices_come_above_the_prompt() -> None:
@@ -222,112 +155,233 @@ async def test_without_colours_none_are_drawn() -> None:
         assert not re.search(r"\x1b\[[0-9;]*3[0-7]", screen.drawn)
 
 
-COMPLETED: dict[str, list[str]] = {
-    ":re": ["refs"],
-    ":": ["refs", "cached", "trace", "help", "quit"],
-    ":refs ": ["ours", "theirs"],
-    ":trace o": ["on", "off"],
-    ":help c": ["cached"],
-    ":quit ": [],
-    ":nosuch x": [],
-    "pb.Roo": ["Root"],
-    "x = pb.Copyable.getStateToCopyF": ["getStateToCopyFor"],
-    "sh.": sorted(["refs", "cached", "trace", "help", "quit"]),
-    "sh.refs.": [],
-    "awai": ["await"],
-    "unkno": [],
-    "unknown.x": [],
-    "f().r": [],
-    "5.r": [],
-    "'text'.r": [],
-    "": [],
-    "await root.callRemote('ec": ["echo"],
-    'root.callRemote("t': ["thing"],
-    "root.callRe": ["callRemote"],
-    "root.luid.bit_l": ["bit_length"],
-}
-
-
-@pytest.mark.parametrize("text", COMPLETED)
-async def test_tab_offers(text: str) -> None:
+async def test_the_prompt_tells_that_the_connection_has_ended() -> None:
     async with connected() as (bench, _), prompt(bench) as screen:
-        await screen.type("await root.callRemote('echo', 1)")
-        await screen.type("thing = await root.callRemote('thing')")
-        bench.namespace["root"] = bench.namespace["thing"]
+        screen.pipe.send_text("half a line")
+        await until(lambda: "half a line" in screen.text)
+        bench.connections["main"].connection.abort()
+        await until(lambda: "pb:main (ended)>" in screen.text)
 
-        assert completions(screen.repl, text) == COMPLETED[text]
+        assert "* the connection to" in screen.text
+        assert screen.repl.default_buffer.text == "half a line"
+        assert "not connected" in screen.text
 
 
-async def test_completion_asks_jedi_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "jedi", None)
+@pytest.mark.parametrize(("secret", "shown"), [(False, True), (True, False)])
+async def test_a_command_can_ask_for_a_line(secret: bool, shown: bool) -> None:
     async with prompt() as screen:
-        screen.pipe.send_text("prin\t")
-        await until(lambda: "print" in screen.repl.default_buffer.text)
-        await screen.type("(6 * 7)")
+        bench = screen.repl.bench
+        await until(lambda: bench.ask is not None)
+        bench.namespace |= {"ask": bench.ask, "secret": secret}
+        screen.pipe.send_text("told = await ask('Whi' 'ch?', secret=secret)\r")
+        await until(lambda: "Which?" in screen.text)
+        bench.say("news")
+        screen.pipe.send_text("wonderland\r")
+        await until(lambda: bench.namespace.get("told") == "wonderland")
+
+        assert ("wonderland" in screen.text) is shown
+        assert "wonderland" not in screen.repl.history.get_strings()
+        assert "* news" in await screen.type("5")
 
 
-def completions(repl: PBRepl, text: str) -> list[str]:
-    document = Document(text, len(text))
-    return [each.text for each in repl.completer.get_completions(document, CompleteEvent(completion_requested=True))]
-
-
-class Trap:
-    """Tells of whatever is asked of it."""
-
-    __slots__ = ("__dict__", "empty", "slot")
-    asked: ClassVar[list[str]] = []
-
-    def __init__(self) -> None:
-        self.slot = "text"
-        self.own = [1]
-
-    @property
-    def trap(self) -> Trap:
-        self.asked.append("trap")
-        return self
-
-    @property  # type: ignore[misc]  # a class may say so
-    def __class__(self) -> type:
-        self.asked.append("class")
-        return int
-
-    def __getattribute__(self, name: str) -> object:
-        Trap.asked.append(name)
-        return object.__getattribute__(self, name)
-
-    def __getattr__(self, name: str) -> object:
-        return self
-
-    def __dir__(self) -> list[str]:
-        self.asked.append("dir")
-        return []
-
-    @staticmethod
-    def function() -> None:
-        """A function."""
-
-
-async def test_completion_asks_no_object_anything() -> None:
+@pytest.mark.parametrize(("key", "words"), [("\x03", "interrupted"), ("\x04", "EOFError")])
+async def test_who_is_asked_need_not_answer(key: str, words: str) -> None:
     async with prompt() as screen:
-        thing = screen.repl._bench.namespace["thing"] = Trap()
-        Trap.asked.clear()
+        bench = screen.repl.bench
+        await until(lambda: bench.ask is not None)
+        bench.namespace["ask"] = bench.ask
+        typed = asyncio.ensure_future(screen.type("await ask('Whi' 'ch?')"))
+        await until(lambda: "Which?" in screen.text)
+        screen.pipe.send_text(key)
 
-        assert completions(screen.repl, "thing.tr") == ["trap"]
-        assert completions(screen.repl, "thing.ow") == ["own"]
-        assert completions(screen.repl, "thing.own.app") == ["append"]
-        assert completions(screen.repl, "thing.slot.upp") == ["upper"]
-        assert completions(screen.repl, "thing.function.__nam") == ["__name__"]
-        for text in ("thing.trap.", "thing.empty.", "thing.__class__.", "thing.nosuch.", "thing.trap.x."):
-            assert completions(screen.repl, text) == []
-
-    assert Trap.asked == []
-    del thing
+        assert words in await typed
+        assert "5" in await screen.type("5")
 
 
-def test_the_names_of_ptpython_that_are_relied_upon_are_there() -> None:
-    """They are no part of its documented surface."""
-    from ptpython.python_input import PythonInput
+async def test_in_plain_words_tell_what_signs_would() -> None:
+    async with connected() as (bench, _), prompt(bench, plain=True) as screen:
+        await until(lambda: screen.repl.app.is_running)
+        bench.say("something")
+        bench.connections["main"].connection.abort()
+        await until(lambda: "lost: the connection to" in screen.text)
 
-    init = PythonInput.__init__.__code__.co_varnames
-    assert {"_completer", "_validator", "_lexer", "extra_key_bindings", "color_depth"} <= set(init)
-    assert callable(PythonInput._on_input_timeout)
+        assert "note: something" in screen.text
+        assert "error: ZeroDivisionError" in await screen.type("1/0")
+        assert "F1 help" not in screen.text
+
+
+async def test_in_plain_tab_lists_below_the_line() -> None:
+    async with prompt(plain=True) as screen:
+        screen.pipe.send_text(":re\t")
+        await until(lambda: "refs" in screen.text)
+
+        assert screen.repl.default_buffer.complete_state is None
+
+
+async def test_on_a_narrow_screen_there_is_no_line_below() -> None:
+    async with prompt(screen_columns=59) as screen:
+        await screen.type("5")
+        assert "F1 help" not in screen.text
+
+
+async def test_what_does_not_fit_in_the_line_below_is_left_out() -> None:
+    from pbshell.shell.toolbar import toolbar
+    from pbshell.workbench.keys import placed
+
+    async with connected() as (bench, _):
+        await bench.connect(bench.connections["main"].target, name="other")
+        target = bench.connections["main"].target
+        bench.tracer.on = True
+        whole = f" {target}   2 connections   trace on   F1 help   F5 refs   F7 trace   F9 next   F10 top"
+
+        assert toolbar(bench, placed({}), 200) == whole
+        assert toolbar(bench, placed({}), len(whole)) == whole.removesuffix("   F10 top")
+        assert toolbar(bench, placed({"help": "none"}), 200) == whole.replace("   F1 help", "")
+        assert toolbar(bench, placed({}), 5) == ""
+
+
+WIDE = "['" + "x" * 20 + "', '" + "y" * 20 + "', '" + "z" * 20 + "']"
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "is_wide"),
+    [
+        ({}, "", False),
+        ({"columns": 200}, "", True),
+        ({}, "200", True),
+        ({}, "nonsense", False),
+        ({"columns": 40}, "200", False),
+    ],
+)
+async def test_the_width_is_the_one_asked_for(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], environment: str, is_wide: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", environment)
+    async with connected() as (bench, _), _narrow(bench, **options) as screen:
+        assert (WIDE in await screen.type(f"list({WIDE.replace(', ', ',')})")) is is_wide
+
+
+def _narrow(bench: Workbench, **options: Any) -> AbstractAsyncContextManager[Screen]:
+    """A prompt whose terminal has 62 columns, and whose *options* are PBRepl's."""
+    return prompt(bench, screen_columns=62, **options)
+
+
+class Hostile:
+    """Does all that could go wrong when it is shown."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def __repr__(self) -> str:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), KeyboardInterrupt(), SystemExit(3), GeneratorExit(), RecursionError()]
+)
+async def test_what_cannot_be_shown_does_not_end_the_shell(error: BaseException) -> None:
+    async with prompt() as screen:
+        screen.repl.bench.namespace |= {"hostile": Hostile(error)}
+        for line in ("hostile", "[hostile] * 3"):
+            text = await screen.type(line)
+            assert f"raised {type(error).__name__}" in text or "repr-error" in text
+        assert "5" in await screen.type("5")
+
+
+async def test_ctrl_c_at_a_repr_that_does_not_end() -> None:
+    async with prompt() as screen:
+        screen.repl.bench.namespace["interrupt"] = lambda: os.kill(os.getpid(), signal.SIGINT)
+        await screen.type("class Endless:\rdef __repr__(self):\rinterrupt()\rwhile True: pass\r")
+
+        assert "Interrupt" in await screen.type("Endless()")
+        assert "5" in await screen.type("5")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "raise GeneratorExit",
+        "raise KeyboardInterrupt",
+        "raise BaseException('x')",
+        "raise BaseExceptionGroup('x', [KeyboardInterrupt()])",
+        "raise asyncio.CancelledError",
+        "raise EOFError",
+        "raise BrokenPipeError",
+        "-" * 20_000 + "1",
+        "[" * 300,
+        "x = '\udcff'",
+        "'\x00'",
+        ":refs 'unbalanced",
+        ':connect "unbalanced',
+        ":refs | sort | | >",
+        ":refs ~m [ & ) |",
+        ":" + "x" * 10_000,
+        ": ",
+        ":\u202e\u2066\U0001f600",
+        ":help \x9b",
+        "globals().clear()",
+        "asyncio.get_running_loop().stop",
+    ],
+)
+async def test_no_line_ends_the_shell(line: str) -> None:
+    async with prompt() as screen:
+        screen.pipe.send_bytes(b"\x1b[200~" + line.encode("utf-8", "surrogateescape") + b"\x1b[201~")
+        # What does not compile stays in the editor: Ctrl-C drops it.
+        screen.pipe.send_text("\r\r\x03")
+        await screen.type("print(6 * 7)")
+
+        assert not screen.running.done()
+
+
+async def test_ctrl_c_at_a_question_of_a_command_cancels_the_command() -> None:
+    @command("asking", "", "for this test alone")
+    async def asking(bench: Workbench) -> str:
+        assert bench.ask is not None
+        return await bench.ask("Which? ", secret=False)
+
+    try:
+        async with prompt() as screen:
+            typed = asyncio.ensure_future(screen.type(":asking"))
+            await until(lambda: "Which?" in screen.text)
+            screen.pipe.send_text("\x03")
+
+            assert "cancelled" in await typed
+    finally:
+        del COMMANDS["asking"]
+
+
+async def test_a_paste_of_two_hundred_lines_is_one_statement() -> None:
+    async with prompt() as screen:
+        lines = "\n".join(f"    x{n} = {n}" for n in range(200))
+        screen.pipe.send_text(f"\x1b[200~if True:\n{lines}\n\x1b[201~")
+        await until(lambda: screen.repl.default_buffer.document.line_count >= 200)
+        await screen.type("")
+
+        assert screen.repl.bench.namespace["x199"] == 199
+        assert screen.repl.current_statement_index == 2
+
+
+async def test_a_long_line_is_performed() -> None:
+    async with prompt() as screen:
+        line = "x = '" + "a" * 300_000 + "'"
+        screen.repl.default_buffer.text = line
+        await screen.type("")
+
+        assert len(screen.repl.bench.namespace["x"]) == 300_000
+
+
+async def test_a_line_that_cannot_be_drawn_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with prompt() as screen:
+        await until(lambda: screen.repl.app.is_running)
+        run_async = screen.repl.app.run_async
+        attempts: list[int] = []
+
+        async def failing(**options: Any) -> str:
+            attempts.append(1)
+            if len(attempts) == 1:
+                raise UnicodeError("cannot be drawn")
+            return await run_async(**options)
+
+        monkeypatch.setattr(screen.repl.app, "run_async", failing)
+        await screen.type("1")
+        assert "cannot be drawn" in await screen.type("2")

@@ -275,3 +275,66 @@ def test_no_mutation_of_a_recording_makes_it_raise(name: str, data: Any) -> None
     found = dissect([*pieces, LinkEvent(9, 1, "closed")])
 
     assert all(explain(each).isprintable() for each in found)
+
+
+# --------------------------------------------------------------------------------------- beginning anew
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_capture_that_begins_with_what_a_conversation_is_at_the_moment_goes_on_like_it(name: str) -> None:
+    pieces: list[Piece] = [OPENED, *byte_by_byte(chunks(name))[:400], *chunks(name)[400:], LinkEvent(9.0, 1, "closed")]
+    whole = dissect(pieces)
+    live = Dissector()
+    seeded = 0
+    for position, piece in enumerate(pieces[:-1], 1):
+        said = live.feed(piece)
+        begin = live.connections[1].resumed(piece.at)
+        if not said or not begin:
+            continue
+        seeded += 1
+        behind = said[-1].number
+        events = sum(not isinstance(each, Chunk) for each in begin)
+        again = dissect([*begin, *pieces[position:]], Dissector(first=behind + 1 - events))
+
+        assert [each.number for each in again[events:]] == [each.number for each in whole[behind:]]
+        assert [(each.what, each.size) for each in again[events:]] == [
+            (each.what, each.size) for each in whole[behind:]
+        ]
+    assert seeded
+
+
+def test_what_a_conversation_is_at_the_moment_has_what_is_lent_and_waited_for_and_half_said() -> None:
+    dissector = Dissector()
+    lends = [b"message", 1, b"root", b"keep", 1, [b"tuple", [b"remote", 4]], [b"dictionary"]]
+    half = encode(ECHO, PB)[:5]
+    dissect([*handshake(), client(encode(lends, PB) + half)], dissector)
+    conversation = dissector.connections[1]
+
+    seed, rest = conversation.resumed(7.0)
+
+    assert rest == Chunk(7.0, 1, Side.CLIENT, half)
+    assert isinstance(seed, Seed)
+    assert [(each.owner, each.luid, each.count, each.what) for each in seed.lent] == [
+        (Side.CLIENT, 4, 1, conversation.lent(Side.CLIENT, 4).name)  # type: ignore[union-attr]  # it is lent
+    ]
+    assert [(each.caller, each.request, each.method) for each in seed.awaited] == [(Side.CLIENT, 1, "keep")]
+
+
+def test_objects_whose_birth_was_not_seen_are_lent_once_as_far_as_anybody_knows() -> None:
+    dissector = Dissector()
+    calls = b"".join(encode([b"message", n, 3, b"x", 1, [b"tuple"], [b"dictionary"]], PB) for n in (8, 9))
+    dissect([client(calls)], dissector)
+
+    (seed,) = dissector.connections[1].resumed(1.0)
+
+    assert isinstance(seed, Seed)
+    assert [(each.owner, each.luid, each.count) for each in seed.lent] == [(Side.SERVER, 3, 1)]
+
+
+def test_a_stream_that_cannot_be_read_is_not_resumed() -> None:
+    dissector = Dissector()
+    dissect([server(OFFER)], dissector)
+    assert dissector.connections[1].resumed(0.0) == ()
+    dissect([client(encode(b"pb")), client(b"\xff" * 80)], dissector)
+
+    assert dissector.connections[1].resumed(0.0) == ()

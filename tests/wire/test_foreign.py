@@ -64,6 +64,7 @@ WEB_SOCKET = (
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "an HTTP request (GET / HTTP/1.1)"),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "an HTTP/2 request (PRI * HTTP/2.0)"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "an HTTP response (HTTP/1.1 400 Bad Request)"),
+        (b'<!DOCTYPE HTML>\n<html lang="en">\n', "a page of HTML (<!DOCTYPE HTML>)"),
         (tls_hello(), "a TLS client hello"),
         (b"\x15\x03\x03\x00\x02\x02\x28", "a TLS alert"),
         (b"SSH-2.0-OpenSSH_9.6p1 Ubuntu-3ubuntu13\r\n", "an SSH banner (SSH-2.0-OpenSSH_9.6p1 Ubuntu-3ubuntu13)"),

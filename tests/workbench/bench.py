@@ -63,6 +63,13 @@ class Server(pb.Root):
     def remote_keep(self, value: Any) -> None:
         self.kept.append(value)
 
+    async def remote_poke(self) -> None:
+        """Call the last of what was kept together."""
+        await self.kept[-2][1].callRemote("ping")
+
+    def remote_let_go(self, count: int) -> None:
+        del self.kept[:count]
+
     def remote_pond(self) -> Pond:
         return self.pond
 

@@ -72,8 +72,9 @@ def test_verdicts_of_one_kind_are_kept_and_bounded(monkeypatch: pytest.MonkeyPat
 
     reading = read(TROUBLE, Seen().see, explainers=Explainers([Repeating()]))
 
-    assert len(reading.verdicts) == 20
-    assert [verdict.text for verdict in reading.verdicts if verdict.kind == "seen"][-1] == "#101"
+    found = [verdict.text for verdict in reading.verdicts if verdict.kind == "seen"]
+    assert 1 < len(found) <= 20
+    assert found[-1] == "#101"
 
 
 def test_secrets_are_covered_as_they_are_asked_to_be() -> None:

@@ -39,7 +39,7 @@ def test_a_mind_answers_every_call_with_none_and_remembers_it() -> None:
 
     assert method(*leading, 1, k=2) is None
     assert list(mind.heard) == [Heard("anything", (1,), {"k": 2})]
-    assert repr(mind) == "<mind, called 1 times>"
+    assert repr(mind) == "<mind, called 1 time>"
 
 
 def test_what_a_mind_heard_is_one_harmless_line() -> None:

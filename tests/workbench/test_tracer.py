@@ -188,7 +188,7 @@ def test_a_formatter_of_nothing_has_nothing() -> None:
 
 
 class Talks(Explainer):
-    """Says the same anew with every message, and of what goes on as it stands."""
+    """Counts the messages, one verdict for each, and says of what goes on how it stands."""
 
     name = "talks"
 
@@ -210,12 +210,14 @@ def texts(verdicts: Iterable[Verdict], *kinds: str) -> list[str]:
     return [each.text for each in verdicts if each.kind in kinds]
 
 
-def test_a_later_verdict_takes_the_place_of_an_earlier_one_of_its_kind() -> None:
+def test_no_verdict_of_an_explainer_takes_the_place_of_another_one() -> None:
     notes = Notes(explainers=Explainers([Talks()]))
     notes.read(met(*calls(2)))
+    every = [f"{count} messages" for count in range(1, 6)]
 
-    assert texts(notes.tracer.why(), "count") == ["5 messages"]
-    assert texts(notes.tracer.why(7.0), "count", "age") == ["7 s old", "5 messages"]
+    assert texts(notes.tracer.why(), "count") == every
+    assert texts(notes.tracer.why(7.0), "count", "age") == ["7 s old", *every]
+    assert texts(notes.tracer.why(8.0), "age") == ["8 s old"]
 
 
 def test_the_worst_verdict_comes_first() -> None:
@@ -247,7 +249,8 @@ def test_verdicts_are_not_kept_for_ever() -> None:
 
 def test_an_explainer_that_fails_is_dropped_with_one_harmless_line() -> None:
     notes = Notes()
-    notes.tracer.explainers = Explainers([Talks(fails=True)], tell=notes.tracer.explainers._tell)
+    judges = notes.tracer.verdicts
+    judges.explainers = Explainers([Talks(fails=True)], tell=judges.explainers._tell)
     notes.read(met(*calls(3)))
 
     assert notes.said == ["the explainer talks is dropped: ValueError: no\\x1b[2J"]

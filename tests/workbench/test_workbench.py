@@ -192,8 +192,12 @@ async def test_a_connection_that_is_lost_is_told_when_nobody_asked() -> None:
         opened.connection.abort()
         await opened.connection.wait_closed()
 
-        assert notes.told == [f"the connection to {opened.target} has ended: aborted on this side"]
+        assert notes.told == [
+            f"the connection to {opened.target} has ended: aborted on this side; :reconnect makes a new one"
+        ]
         assert bench.connections == {}
+        assert bench.label == "main (ended)"
+        assert bench.namespace["root"] is opened.root
 
 
 async def test_a_connection_that_is_lost_in_a_call_is_told_once() -> None:

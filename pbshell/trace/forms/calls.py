@@ -70,6 +70,11 @@ class Calls:
         self._greetings: dict[int, _Greeting] = {}
         self._last = float("-inf")
 
+    def resize(self, width: int | None) -> None:
+        """Lines have at most *width* columns from here on."""
+        if width != self._layout.width:
+            self._layout = Layout(width, self._clock)
+
     def header(self) -> str:
         """The names of the columns."""
         return self._layout.header()

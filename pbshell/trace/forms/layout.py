@@ -50,6 +50,7 @@ class Layout:
     """Lines of at most *width* columns (None: of any length), whose times *clock* writes."""
 
     def __init__(self, width: int | None, clock: Clock) -> None:
+        self.width = width
         self._width = None if width is None else max(width, 1)
         self._clock = clock
         wide = _ROOMY if width is None else width

@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from pbshell.trace import payloads, pickles
 from pbshell.trace.dissector import Conversation, Dissection, Undecodable, Unseen
-from pbshell.trace.explain import explain
+from pbshell.trace.explain import Frames, explain
 from pbshell.trace.forms.naming import names
 from pbshell.trace.redact import SECRET
 from pbshell.trace.values import Names, identity, is_tagged, plain, spell
@@ -22,7 +22,7 @@ from pbshell.wire.tags import TAGS, Shape, Values, shape_of
 from pbshell.wire.text import visible
 from pbshell.wire.verbs import VERBS, Verb, is_luid
 
-__all__ = ["Full", "dump", "payload_tree", "tree", "value_tree", "verb_tree"]
+__all__ = ["Full", "contents", "dump", "payload_tree", "tree", "value_tree", "verb_tree"]
 
 #: lines of one tree, and lists inside lists that are gone into
 _LINES, _DEPTH = 400, 32
@@ -39,13 +39,13 @@ _ASSEMBLY, _OPCODES = 100, 20_000
 class Full:
     """`-o full`: every dissection with all that is in it. Lines are as long as they have to be.
 
-    *width*, *times* and *zero* are those of the other formatters: a tree tells the seconds since *began*.
+    *times*, *zero* and *began* say how the first line of each tells its time, see `Clock`; *width* is that of others.
     """
 
     def __init__(
         self, width: int | None = None, times: str = "rel", zero: float | None = None, *, began: float | None = None
     ) -> None:
-        self._began = began
+        self._frames = Frames(None, times, zero, began=began)
 
     def header(self) -> str:
         """What stands above the trees: nothing."""
@@ -53,9 +53,8 @@ class Full:
 
     def see(self, dissection: Dissection, conversation: Conversation) -> list[str]:
         """The tree of *dissection*."""
-        if self._began is None:
-            self._began = dissection.at
-        return list(tree(dissection, self._began, names=names(conversation, dissection.number)))
+        inside = contents(dissection, names=names(conversation, dissection.number))
+        return [*self._frames.see(dissection, conversation), *inside]
 
     def tick(self, now: float, conversations: Iterable[Conversation]) -> list[str]:
         """Nothing becomes due."""
@@ -72,6 +71,11 @@ def tree(dissection: Dissection, began: float = 0.0, *, names: Names = identity)
     *names* says how references are called.
     """
     yield explain(dissection, began)
+    yield from contents(dissection, names=names)
+
+
+def contents(dissection: Dissection, *, names: Names = identity) -> Iterator[str]:
+    """What is in *dissection*, at most 400 lines; *names* says how references are called."""
     what = dissection.what
     if isinstance(what, (Undecodable, Unseen)):
         foreign = recognise(what.data)

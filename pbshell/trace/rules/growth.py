@@ -22,7 +22,7 @@ from pbshell.wire.limits import DEFAULT_LIMITS
 from pbshell.wire.text import visible
 from pbshell.wire.verbs import Answer, CacheMessage, Decache, Decref, ErrorAnswer, Luid, Message
 
-__all__ = ["Growth"]
+__all__ = ["Birth", "Growth"]
 
 #: objects that a stock Twisted server lends at most, and the part of them from which on that is worth a word
 _MOST, _NEARLY = DEFAULT_LIMITS.exports, 0.8
@@ -40,7 +40,7 @@ _BIRTHS, _OBJECTS, _NAME = 128, 8_192, 100
 _STEPS, _LOOKED_AT, _NAMED = 64, 1_000, 3
 
 
-class _Birth:
+class Birth:
     """Objects that the same call has made: *live* are still lent, *returned* are not; *used* counts their calls.
 
     They were lent in so many *messages*, from *first* to *last* (seconds), the last one the dissection *number*.
@@ -71,22 +71,22 @@ class _Lender:
     __slots__ = ("births", "of", "partly", "peak", "steps")
 
     def __init__(self) -> None:
-        self.births: dict[str, _Birth] = {}
-        self.of: dict[Luid, _Birth] = {}
+        self.births: dict[str, Birth] = {}
+        self.of: dict[Luid, Birth] = {}
         self.partly: set[Luid] = set()
         self.steps: deque[tuple[float, int]] = deque(maxlen=_STEPS)
         self.peak = 0
 
-    def birth(self, name: str, at: float) -> _Birth:
+    def birth(self, name: str, at: float) -> Birth:
         """Where what has this *name* is counted; births beyond the first ones are counted together."""
         found = self.births.get(name)
         if found is None:
             if len(self.births) >= _BIRTHS:
                 name = "others"
-            found = self.births.setdefault(name, _Birth(name, at))
+            found = self.births.setdefault(name, Birth(name, at))
         return found
 
-    def lent(self, lent: Lent, birth: _Birth, dissection: Dissection) -> None:
+    def lent(self, lent: Lent, birth: Birth, dissection: Dissection) -> None:
         """One object more."""
         birth.live += 1
         if birth.number != dissection.number:
@@ -191,6 +191,18 @@ class Growth(Rule):
             _noted(link, side, dissection, conversation)
         return ()
 
+    def birth(self, number: int, lent: Lent) -> Birth | None:
+        """Those that were born with *lent* on the connection *number*; None if it is not counted."""
+        link = self._links.get(number)
+        return None if link is None else link.lender(lent.owner, cache=lent.cache).of.get(lent.luid)
+
+    def rate(self, conversation: Conversation, side: Side, now: float, *, cache: bool = False) -> float:
+        """How many objects more *side* lends each second, at *now* (seconds), while they become more; else 0."""
+        link = self._links.get(conversation.number)
+        if link is None:
+            return 0.0
+        return link.lender(side, cache=cache).rate(now, _count(conversation, side, cache=cache))
+
     def forget(self, number: int) -> None:
         """The connection *number* has ended."""
         self._links.pop(number, None)
@@ -215,7 +227,7 @@ def _count(conversation: Conversation, side: Side, *, cache: bool) -> int:
 
 
 def _noted(link: _Link, side: Side, dissection: Dissection, conversation: Conversation) -> None:
-    births: dict[bool, _Birth] = {}
+    births: dict[bool, Birth] = {}
     for note in dissection.notes:
         if isinstance(note, (Exported, Cached)) and note.count == 1:
             cache = type(note) is Cached

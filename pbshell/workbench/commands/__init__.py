@@ -1,7 +1,25 @@
 """The commands of the prompt: functions that take the workbench and words, and give data. They print nothing."""
 
-# Imported in the order in which `:help` lists them.
-from pbshell.workbench.commands import tables, tracing, top, general  # isort: skip
+# Imported in the order in which a program that asks for all of them gets them.
+from pbshell.workbench.commands import connections, calls, tables, tracing, frames, top  # isort: skip
+from pbshell.workbench.commands import doctor, servers, interfaces, settings, general  # isort: skip
 from pbshell.workbench.commands.command import COMMANDS, Command, Leave, Sh, perform
 
-__all__ = ["COMMANDS", "Command", "Leave", "Sh", "general", "perform", "tables", "top", "tracing"]
+__all__ = [
+    "COMMANDS",
+    "Command",
+    "Leave",
+    "Sh",
+    "calls",
+    "connections",
+    "doctor",
+    "frames",
+    "general",
+    "interfaces",
+    "perform",
+    "servers",
+    "settings",
+    "tables",
+    "top",
+    "tracing",
+]

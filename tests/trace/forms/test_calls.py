@@ -437,3 +437,17 @@ def test_no_mutation_of_a_recording_makes_it_raise(name: str, data: Any) -> None
     pieces[which] = Chunk(old.at, 1, old.sender, old.data[:at] + data.draw(st.binary(max_size=2)) + old.data[at + 1 :])
 
     assert all(line.isprintable() for line in lines([*pieces, LinkEvent(9, 1, "closed")], Calls(100, "rel")))
+
+
+@pytest.mark.parametrize("form", [Calls, Frames])
+def test_a_line_has_the_width_that_there_is_when_it_is_made(form: Any) -> None:
+    whole, resized = form(100, "rel"), form(40, "rel")
+    dissector = Dissector()
+    for piece in chunks("login_chat"):
+        for found in dissector.feed(piece):
+            conversation = dissector.connections[1]
+            expected = whole.see(found, conversation)
+            resized.resize(100)
+
+            assert resized.see(found, conversation) == expected
+            resized.resize(100)

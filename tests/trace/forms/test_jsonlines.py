@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from pbshell.trace import SECRET, Dissection, Dissector, Undecodable, Unseen
 from pbshell.trace.forms.jsonlines import Json, to_json
 from pbshell.trace.notes import Cached, Decached, Ended, Exported, Large, Lent, Odd, Released, Uncached
+from pbshell.trace.tables import Held
 from pbshell.wire.banana import PB, encode
 from pbshell.wire.chunk import Awaited, Chunk, LinkEvent, Piece, Seed, Seeded, Side
 from pbshell.wire.verbs import Answer, CacheMessage, Decref, DidNotUnderstand, ErrorAnswer, Message, Uncache, Version
@@ -304,8 +306,18 @@ def members(found: dict[str, Any]) -> Iterator[str]:
                 yield from (f"{name}.{inner}" for inner in each)
 
 
+def documented_in(heading: str) -> list[str]:
+    """The members in the tables below *heading*."""
+    _, _, below = PAGE.read_text(encoding="utf-8").partition(f"\n{heading}\n")
+    return re.findall(r"^\| `([\w.]+)` \|", below.partition("\n## ")[0], re.MULTILINE)
+
+
+def test_the_members_of_a_row_of_a_table_are_documented() -> None:
+    assert documented_in("## Tables") == ["v", *(field.name for field in dataclasses.fields(Held))]
+
+
 def test_every_member_is_documented_and_every_documented_member_appears() -> None:
-    documented = re.findall(r"^\| `([\w.]+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    documented = documented_in("## Members")
 
     assert len(documented) == len(set(documented))
     assert {name for sample in samples() for name in members(sample)} == set(documented)

@@ -333,3 +333,14 @@ def test_the_full_form_is_the_tree_of_each_with_the_names_of_what_is_lent() -> N
     assert any("s3:joinGroup('lookingForFourth')" in line or "c1:mind" in line for line in said)
     first, *_ = dissect(chunks("login_chat"))
     assert said[: len(list(tree(first)))] == list(tree(first))
+
+
+def test_the_full_form_tells_the_time_as_it_is_asked_to() -> None:
+    clock = lines(chunks("login_chat"), Full(None, "clock", 0.0))
+    rel = lines(chunks("login_chat"), Full())
+
+    heads = [(one, other) for one, other in zip(clock, rel, strict=True) if one != other]
+    assert len(heads) == len(dissect(chunks("login_chat")))
+    for one, other in heads:
+        assert one.split()[1].count(":") == 2
+        assert one.split()[2:] == other.split()[2:]

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from pbshell.trace.diagnosis import Doctor
+from pbshell.trace.dissector import Dissector
 from pbshell.trace.rules import growth
 from pbshell.trace.rules.growth import Growth
 from pbshell.trace.verdict import Verdict
@@ -156,6 +158,35 @@ def test_slow_growth_is_told_by_the_hour() -> None:
 
 def test_fast_growth_is_told_by_the_second() -> None:
     assert ", 10 more a second, full in " in text(lending(150, 0.1), 0.0)
+
+
+def test_the_rate_of_each_side_can_be_asked_for() -> None:
+    doctor, dissector = Doctor(), Dissector()
+    for piece in lending(150, 0.5).pieces:
+        for dissection in dissector.feed(piece):
+            doctor.see(dissection, dissector.connections[1])
+    conversation = dissector.connections[1]
+
+    assert round(doctor.rate(conversation, SERVER, 75.0)) == 2
+    assert doctor.rate(conversation, SERVER, 1_000.0) == 0.0  # it has stopped
+    assert doctor.rate(conversation, CLIENT, 75.0) == 0.0
+    assert Growth().rate(conversation, SERVER, 75.0) == 0.0  # one that has seen nothing
+
+
+def test_those_that_were_born_with_an_object_can_be_asked_for() -> None:
+    doctor, dissector = Doctor(), Dissector()
+    for piece in lending(30, 0.5).pieces:
+        for dissection in dissector.feed(piece):
+            doctor.see(dissection, dissector.connections[1])
+    conversation = dissector.connections[1]
+    lent = conversation.ledgers[SERVER].exports[7].thing
+
+    birth = doctor.birth(1, lent)
+    assert birth is not None
+    assert (birth.live, birth.returned, birth.used) == (30, 0, 0)
+    assert doctor.birth(2, lent) is None
+    assert doctor.birth(1, conversation.ledgers[SERVER].exports[b"root"].thing) is None
+    assert Doctor([]).birth(1, lent) is None
 
 
 def test_what_grows_again_after_a_release_is_measured_anew() -> None:
