@@ -83,7 +83,7 @@ class _Asked:
         waiting = sum(len(ledger.pending) for each in alive for ledger in each.ledgers.values())
         looked = f"{counted(len(source.conversations()), 'connection')}, {counted(waiting, 'waiting call')}, "
         looked += counted(len(source.past), "frame")
-        facts = [] if self._is_wrong(self._found) else [f"nothing is wrong; looked at: {looked}"]
+        facts = [] if self._is_wrong(self._found) else [f"{_well(self._found)}; looked at: {looked}"]
         return Why("everything", (*facts, *filter(None, (source.missing, *source.notes))), tuple(self._found))
 
     def connection(self, conversation: Conversation, first: tuple[str, ...] = (), about: str = "") -> Why:
@@ -96,7 +96,7 @@ class _Asked:
         if not self._is_wrong(verdicts):
             waiting = sum(len(ledger.pending) for ledger in conversation.ledgers.values())
             waits = "" if self._end(conversation) is not None else f", {counted(waiting, 'waiting call')}"
-            facts.append(f"nothing is wrong with it; looked at: {counted(frames, 'frame')}{waits}")
+            facts.append(f"{_well(verdicts)} with it; looked at: {counted(frames, 'frame')}{waits}")
         return Why(about or visible(name, 60), (*first, *facts), tuple(verdicts))
 
     def call(self, word: Any) -> Why:
@@ -195,3 +195,8 @@ class _Asked:
 
     def _is_wrong(self, verdicts: list[Verdict]) -> bool:
         return any(each.severity != "note" for each in verdicts)
+
+
+def _well(notes: list[Verdict]) -> str:
+    """What is said where no verdict is worse than a note; the notes themselves may be about what somebody asks for."""
+    return "nothing is known to be wrong" if notes else "nothing is wrong"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from io import StringIO
+from itertools import groupby
 
 import pyte
 from rich._export_format import CONSOLE_SVG_FORMAT
@@ -13,8 +14,8 @@ from rich.text import Text
 
 #: pyte's names of the sixteen colours that are not rich's
 _COLOURS = {"brown": "yellow", "brightbrown": "bright_yellow"}
-# The template fetches a font from elsewhere; a picture in a repository stands alone.
-_FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+# The template fetches a font from elsewhere, and says who made it; a picture in a repository stands alone.
+_FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*|<!--.*?-->\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
 def picture(screen: pyte.Screen, title: str) -> str:
@@ -30,17 +31,23 @@ def picture(screen: pyte.Screen, title: str) -> str:
 
 def _row(screen: pyte.Screen, number: int) -> Text:
     text = Text()
-    for column in range(screen.columns):
-        cell = screen.buffer[number][column]
-        style = Style(
-            color=_colour(cell.fg),
-            bgcolor=_colour(cell.bg),
-            bold=cell.bold,
-            reverse=cell.reverse,
-            underline=cell.underscore,
-        )
-        text.append(cell.data, style)
+    cells = [screen.buffer[number][column] for column in range(screen.columns)]
+    # In runs, so that words stay words for whoever searches the picture; some viewers lose the blanks in front of one.
+    for style, run in groupby(cells, _style):
+        words = "".join(cell.data for cell in run)
+        text.append(words[: len(words) - len(words.lstrip())], style)
+        text.append(words.lstrip(), style)
     return text
+
+
+def _style(cell: pyte.screens.Char) -> Style:
+    return Style(
+        color=_colour(cell.fg),
+        bgcolor=_colour(cell.bg),
+        bold=cell.bold,
+        reverse=cell.reverse,
+        underline=cell.underscore,
+    )
 
 
 def _colour(name: str) -> str | None:

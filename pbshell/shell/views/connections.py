@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pbshell.shell.fitting import fitted
+from pbshell.shell.views.durations import short
 from pbshell.trace.forms.columns import cut
 from pbshell.trace.forms.wording import amount, counted, duration
 from pbshell.wire.text import visible
@@ -26,7 +27,7 @@ _PIPE = 100_000
 #: how one sees what does not fit
 _MORE = "{} columns are needed, or | json"
 #: columns that give way, and how narrow they become; then those that are left out, what tells the least first
-_LONG = {"address": 15, "name": 12, "user": 8, "waiting": 12}
+_LONG = {"address": 15, "name": 12, "user": 8, "waiting": 14}
 _LEAST = ("user", "unacknowledged", "last_out", "last_in", "up", "address", "theirs", "ours", "waiting")
 _HEADS = {"last_in": "IN", "last_out": "OUT", "unacknowledged": "UNACK"}
 #: what is wrong with so many is told at length; and how far in
@@ -92,9 +93,9 @@ def _in_words(row: ConnRow) -> _Shown:
         name=f"{mark} {visible(row.name)}",
         address=f"{'tls:' if row.tls else ''}{visible(row.address)}",
         user=visible(row.user) or "-",
-        up=_time(row.up),
-        last_in=_time(row.last_in),
-        last_out=_time(row.last_out),
+        up=_cell(row.up),
+        last_in=_cell(row.last_in),
+        last_out=_cell(row.last_out),
         unacknowledged=_unacknowledged(row) if open_ else "-",
         waiting=_waiting(row),
         ours=f"{row.ours:,} of {row.ours_limit:,}" if open_ else "-",
@@ -121,6 +122,10 @@ def _time(seconds: float | None) -> str:
     return "-" if seconds is None else duration(seconds)
 
 
+def _cell(seconds: float | None) -> str:
+    return "-" if seconds is None else short(seconds)
+
+
 def _ago(seconds: float | None) -> str:
     return "never" if seconds is None else f"{duration(seconds)} ago"
 
@@ -133,7 +138,7 @@ def _unacknowledged(row: ConnRow) -> str:
 
 def _waiting(row: ConnRow) -> str:
     calls = (("ours", row.our_calls, row.our_oldest), ("theirs", row.their_calls, row.their_oldest))
-    said = [f"{who} {count:,} ({_time(oldest)})" for who, count, oldest in calls if count]
+    said = [f"{who} {count:,} ({_cell(oldest)})" for who, count, oldest in calls if count]
     return ", ".join(said) or "-"
 
 
