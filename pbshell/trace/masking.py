@@ -1,20 +1,20 @@
 """Pieces in, the same pieces out, the bytes of their secrets overwritten by as many stars, so that all still decodes.
 
-Knows where expressions begin and end, and covers what `redact` calls a secret; knows no files and no clock.
+Covers what `redact` calls a secret, and what nobody can read; knows no files and no clock.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 
-from pbshell.errors import PeerError, ProtocolError
-from pbshell.trace.dissector import TRACE_LIMITS
-from pbshell.trace.joining import Joined, Joining, begins_with_choice, begins_with_offer
+from pbshell.errors import ProtocolError
 from pbshell.trace.overwriting import blot, overwrite
 from pbshell.trace.redact import Path, Redactor
-from pbshell.wire.banana import DIALECTS, NONE, Decoder, Dialect, Expression
+from pbshell.trace.streams import TRACE_LIMITS, Choice, Offer, Stream, Streams, Stretch
+from pbshell.wire.banana import NONE, Expression
 from pbshell.wire.chunk import Chunk, LinkEvent, Piece, Seed, Side
 from pbshell.wire.foreign import recognise
 from pbshell.wire.limits import Limits
@@ -73,289 +73,137 @@ class Masker:
 
 
 class _Held:
-    """A chunk that waits, and its bytes, which may be overwritten."""
+    """The chunks of a *stream* that wait. *data* is their bytes, which may be overwritten, *begin* what was let go.
 
-    __slots__ = ("chunk", "data")
-
-    def __init__(self, chunk: Chunk) -> None:
-        self.chunk = chunk
-        self.data: bytes | bytearray = chunk.data
-
-    def let_go(self) -> Chunk:
-        return self.chunk if self.data is self.chunk.data else replace(self.chunk, data=bytes(self.data))
-
-
-class _Stream:
-    """What one *side* sends, from the byte *begin* on, which is the first that has not been let go.
-
-    *begun* is whether it has said its word of the handshake, *head* what has come while that cannot be told, *joining*
-    the search for a place to read from, *ended* whether nothing can be read any more. *base* counts the bytes before
-    the decoder's own. *calls* are the beginnings of this side's calls that are not answered, by request.
+    *calls* are the beginnings of this side's calls that are not answered, by request.
     """
 
-    __slots__ = ("base", "begin", "begun", "calls", "decoder", "ended", "head", "held", "joining", "other", "side")
+    __slots__ = ("begin", "calls", "chunks", "data", "other", "stream")
 
-    def __init__(self, side: Side, limits: Limits) -> None:
-        self.side = side
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
         self.other = self
         self.calls: dict[Request, Sequence[Expression]] = {}
-        self.decoder = Decoder(NONE, limits)
-        self.base = 0
+        self.chunks: deque[Chunk] = deque()
+        self.data = bytearray()
         self.begin = 0
-        self.begun = False
-        self.head = b""
-        self.joining: Joining | None = None
-        self.ended = False
-        self.held: deque[_Held] = deque()
-
-    def pieces(self, start: int, size: int) -> Iterator[tuple[_Held, int, int]]:
-        """Where the *size* bytes from *start* on are: what holds them, and from where to where in it."""
-        at = self.begin
-        stop = start + size
-        for held in self.held:
-            after = at + len(held.data)
-            if after > start:
-                yield held, max(start - at, 0), min(stop - at, len(held.data))
-            if after >= stop:
-                return
-            at = after
 
     def copy(self, start: int, size: int) -> bytes:
-        """The *size* bytes from *start* on, all of which are held."""
-        return b"".join(held.data[first:last] for held, first, last in self.pieces(start, size))
+        """The *size* bytes behind the first *start*, all of which are held."""
+        return bytes(self.data[start - self.begin : start - self.begin + size])
 
     def paint(self, start: int, data: bytes) -> None:
-        """Put *data* in the place of the bytes from *start* on."""
-        used = 0
-        for held, first, last in self.pieces(start, len(data)):
-            if not isinstance(held.data, bytearray):
-                held.data = bytearray(held.data)
-            held.data[first:last] = data[used : used + last - first]
-            used += last - first
+        """Put *data* in the place of the bytes behind the first *start*."""
+        self.data[start - self.begin : start - self.begin + len(data)] = data
 
     def let_go(self, upto: int) -> list[Piece]:
         """The chunks that end at *upto* or before; one that goes on is cut there."""
         gone: list[Piece] = []
-        while self.held and self.begin < upto:
-            first = self.held[0]
-            size = len(first.data)
-            if self.begin + size <= upto:
-                gone.append(self.held.popleft().let_go())
-                self.begin += size
-                continue
-            cut = upto - self.begin
-            gone.append(replace(first.chunk, data=bytes(first.data[:cut])))
-            self.held[0] = _Held(replace(first.chunk, data=bytes(first.data[cut:])))
-            self.begin = upto
+        while self.begin < upto:
+            chunk = self.chunks.popleft()
+            size = len(chunk.data)
+            if size > upto - self.begin:
+                size = upto - self.begin
+                self.chunks.appendleft(replace(chunk, data=chunk.data[size:]))
+                chunk = replace(chunk, data=chunk.data[:size])
+            # What is not painted stays the chunk that came.
+            gone.append(chunk if self.data.startswith(chunk.data) else replace(chunk, data=bytes(self.data[:size])))
+            del self.data[:size]
+            self.begin += size
         return gone
-
-    @property
-    def size(self) -> int:
-        """Bytes that are held."""
-        return sum(len(held.data) for held in self.held)
 
 
 class _Connection:
-    """Both streams of a connection, read as the dissector reads them."""
+    """Both streams of a connection, and what is held of them."""
 
     def __init__(self, level: str, limits: Limits) -> None:
-        self._limits = limits
         self._redactor = Redactor(level)
-        # Not in a dict by side, whose lookup would be the dearest part of a small message.
-        self._client, self._server = self._streams = tuple(_Stream(side, limits) for side in Side)
+        self._streams = Streams(limits)
+        self._client, self._server = _Held(self._streams.client), _Held(self._streams.server)
         self._client.other, self._server.other = self._server, self._client
-        self._dialect: Dialect | None = None
-        self._opened = False
-        self._offered = False
-        self._gone: list[Piece] = []  # what has been let go in the middle of a chunk
 
     # ------------------------------------------------------------------------------------ what comes in
 
     def chunk(self, chunk: Chunk) -> list[Piece]:
         """What *chunk* completes."""
-        stream = self._client if chunk.sender is Side.CLIENT else self._server
-        if stream.ended or not chunk.data:
-            stream.begin += len(chunk.data)
-            return [replace(chunk, data=b"*" * len(chunk.data))]
-        stream.held.append(_Held(chunk))
-        self._take(stream, chunk.data)
-        gone = self._let_go(stream)
-        if self._gone:
-            gone = self._gone + gone
-            self._gone = []
-        return gone
+        if not chunk.data:
+            return [chunk]
+        held = self._client if chunk.sender is Side.CLIENT else self._server
+        if held.stream.ended:
+            chunk = replace(chunk, data=b"*" * len(chunk.data))
+        held.chunks.append(chunk)
+        held.data += chunk.data
+        return self._follow(self._streams.take(chunk.sender, chunk.data), held)
 
     def plant(self, seed: Seed) -> None:
         """Begin with what the books of the Broker said."""
-        self._opened = True
-        if seed.dialect is not None:
-            self._speak(DIALECTS.get(seed.dialect, NONE))
-        for stream in self._streams:
-            stream.begun = seed.dialect is not None or stream.side in seed.begun
+        self._streams.opened = True
+        self._streams.plant(seed)
         for call in seed.awaited:
             # Only root has a login that matters here.
             target = b"root" if call.method == "login" else b""
-            stream = self._client if call.caller is Side.CLIENT else self._server
-            stream.calls[call.request] = (b"message", call.request, target, call.method.encode("utf-8", "replace"))
+            held = self._client if call.caller is Side.CLIENT else self._server
+            held.calls[call.request] = (b"message", call.request, target, call.method.encode("utf-8", "replace"))
 
     def happened(self, event: LinkEvent) -> list[Piece]:
         """What is to be kept before *event*."""
         if event.kind == "opened":
-            self._opened = True
-        if event.kind != "gap":
-            return []
-        return [piece for each in self._streams if event.by in (None, each.side) for piece in self._interrupted(each)]
+            self._streams.opened = True
+        return self._follow(self._streams.gap(event.by), self._client) if event.kind == "gap" else []
 
     def finish(self) -> list[Piece]:
         """All that is held back: nothing follows it."""
-        for stream in self._streams:
-            if stream.head:
-                self._join(stream)
-            joined = stream.joining.finish() if stream.joining is not None else None
-            if joined is not None:
-                self._arrived(stream, joined)
-        for stream in self._streams:
-            self._gone += self._give_up(stream)
-        return self._gone
-
-    # ------------------------------------------------------------------------------------ reading
-
-    def _take(self, stream: _Stream, data: bytes) -> None:
-        """Give *data* to whoever reads what this side sends at the moment."""
-        if stream.joining is not None:
-            joined = stream.joining.feed(data)
-            if joined is not None:
-                self._arrived(stream, joined)
-            return
-        if not stream.begun and not self._opened and not (stream is self._client and self._offered):
-            stream.head += data
-            is_handshake = begins_with_offer(stream.head) if stream is self._server else begins_with_choice(stream.head)
-            if is_handshake is None:
-                return
-            if not is_handshake:
-                self._join(stream)
-                return
-            data, stream.head = stream.head, b""
-        stream.decoder.feed(data)
-        self._read(stream)
-
-    def _read(self, stream: _Stream) -> None:
-        decoder = stream.decoder
-        if stream.joining is not None:
-            return
-        # The server's words behind its offer wait for the client's choice.
-        while self._dialect is not None or stream is self._client or not stream.begun:
-            start = decoder.offset
-            try:
-                expression = next(decoder, None)
-            except PeerError:
-                stream.ended = True
-                return
-            if expression is None:
-                return
-            waited = self._dialect is None
-            self._understand(stream, expression, stream.base + start, decoder.offset - start)
-            if waited and self._dialect is not None:
-                self._let_other_speak(stream)
-            if not decoder.unread:
-                return
-
-    def _join(self, stream: _Stream) -> None:
-        """What has come is no beginning: look for a place to read from."""
-        stream.begun = True
-        stream.joining = Joining(self._limits, self._dialect)
-        data, stream.head = stream.head, b""
-        self._take(stream, data)
-
-    def _arrived(self, stream: _Stream, joined: Joined) -> None:
-        stream.joining = None
-        stream.decoder = joined.decoder
-        self._blank(stream, stream.base + joined.skipped)
-        stream.base += joined.skipped
-        self._speak(joined.dialect)
-        self._understand(stream, joined.expression, stream.base, joined.decoder.offset)
-        self._let_other_speak(stream)
-        self._read(stream)
-
-    def _interrupted(self, stream: _Stream) -> list[Piece]:
-        """Bytes are missing: what is half said is lost, and what follows is to be found again."""
-        gone = self._give_up(stream)
-        stream.base = stream.begin
-        stream.decoder = Decoder(self._dialect or NONE, self._limits)
-        stream.head = b""
-        stream.ended = False
-        stream.begun = True
-        stream.joining = Joining(self._limits, self._dialect)
+        gone = self._follow(chain(self._streams.finish(), self._streams.leftovers()), self._client)
+        for held in (self._client, self._server):
+            gone += held.let_go(held.begin + len(held.data))
         return gone
 
-    def _let_other_speak(self, stream: _Stream) -> None:
-        """The dialect is known, for which the other side may have waited: its words come here."""
-        other = stream.other
-        if other.held:
-            self._gone += stream.let_go(stream.base + stream.decoder.offset)
-            self._read(other)
-            self._gone += self._let_go(other)
+    def _follow(self, stretches: Iterable[Stretch], held: _Held) -> list[Piece]:
+        """Cover what is to be covered in *stretches*, the first perhaps what is *held*, and let go what was read.
 
-    # ------------------------------------------------------------------------------------ letting go
+        Where the other side goes on, whose words may have waited, what was read comes before them.
+        """
+        gone: list[Piece] = []
+        first = held
+        for stretch in stretches:
+            if stretch.stream is not held.stream:
+                gone += self._let_go(held)
+                held = held.other
+            self._cover(held, stretch)
+        gone += self._let_go(held)
+        return gone if held is first else gone + self._let_go(first)
 
-    def _let_go(self, stream: _Stream) -> list[Piece]:
+    def _let_go(self, held: _Held) -> list[Piece]:
         """What has been read, and what never will be."""
-        if stream.ended:
-            return self._give_up(stream)
-        if stream.joining is not None:
-            upto = stream.base + stream.joining.skipped
-            self._blank(stream, upto)
-            return stream.let_go(upto)
-        return stream.let_go(stream.base + stream.decoder.offset)
+        upto = held.stream.offset
+        joining = held.stream.joining
+        if joining is not None and joining.skipped:
+            self._blank(held, upto)
+        return held.let_go(upto)
 
-    def _give_up(self, stream: _Stream) -> list[Piece]:
-        """All that is held: what has been read, and the rest covered."""
-        end = stream.begin + stream.size
-        if stream.joining is not None:
-            self._blank(stream, end)
-            return stream.let_go(end)
-        read = stream.base + stream.decoder.offset
-        rest = stream.copy(read, end - read)
-        covered = blot(rest, self._dialect or NONE)
-        if not stream.begun:
-            kept = _telling(rest)
-            covered = rest[:kept] + covered[kept:]
-        stream.paint(read, covered)
-        return stream.let_go(end)
+    # ------------------------------------------------------------------------------------ covering
 
-    def _blank(self, stream: _Stream, upto: int) -> None:
-        """Cover all that is held before *upto*, but for what tells that a stream is no PB at all."""
-        size = upto - stream.begin
-        if size > 0:
-            kept = _telling(stream.copy(stream.begin, size), least=0) if not stream.begin else 0
-            stream.paint(stream.begin + kept, b"*" * (size - kept))
-
-    # ------------------------------------------------------------------------------------ understanding
-
-    def _understand(self, stream: _Stream, expression: Expression, start: int, size: int) -> None:
-        if stream.begun:
-            paths = self._secrets(stream, expression)
+    def _cover(self, held: _Held, stretch: Stretch) -> None:
+        start, size, expression = stretch.offset, stretch.size, stretch.expression
+        if expression is not None:
+            paths = self._secrets(held, expression) if stretch.what is None else _in_handshake(stretch)
+            if paths:
+                held.paint(start, overwrite(held.copy(start, size), expression, paths))
+        elif held.stream.joining is not None:
+            self._blank(held, start + size)
         else:
-            stream.begun = True
-            paths = self._handshake(stream, expression)
-        if paths:
-            stream.paint(start, overwrite(stream.copy(start, size), expression, paths))
+            rest = held.copy(start, size)
+            kept = 0 if held.stream.begun else _telling(rest)
+            held.paint(start, rest[:kept] + blot(rest, self._streams.dialect or NONE)[kept:])
 
-    def _handshake(self, stream: _Stream, expression: Expression) -> list[Path]:
-        if stream is self._server:
-            is_offer = type(expression) is list and all(type(name) is bytes for name in expression)
-            self._offered = is_offer
-            return [] if is_offer else _behind_its_word(expression)
-        is_name = type(expression) is bytes
-        self._speak(DIALECTS.get(expression, NONE) if is_name else NONE)
-        return [] if is_name and len(expression) <= _NAME else [()]
+    def _blank(self, held: _Held, upto: int) -> None:
+        """Cover all that is held before *upto*, but for what tells that a stream is no PB at all."""
+        size = upto - held.begin
+        if size > 0:
+            kept = _telling(held.copy(held.begin, size), least=0) if not held.begin else 0
+            held.paint(held.begin + kept, b"*" * (size - kept))
 
-    def _speak(self, dialect: Dialect) -> None:
-        self._dialect = dialect
-        for stream in self._streams:
-            stream.decoder.dialect = dialect
-
-    def _secrets(self, stream: _Stream, expression: Expression) -> list[Path]:
+    def _secrets(self, held: _Held, expression: Expression) -> list[Path]:
         try:
             form = form_of(expression)
             if form is None:
@@ -368,12 +216,20 @@ class _Connection:
         if word == b"message" or word == b"cachemessage":
             request = expression[1]
             if expression[4] and is_luid(request):
-                stream.calls[request] = expression[:4]
-                if len(stream.calls) > _PENDING:
-                    del stream.calls[next(iter(stream.calls))]
+                held.calls[request] = expression[:4]
+                if len(held.calls) > _PENDING:
+                    del held.calls[next(iter(held.calls))]
         elif word == b"answer" or word == b"error":
-            call = stream.other.calls.pop(expression[1], None)
-        return self._redactor.secrets(stream.side, expression, call)
+            call = held.other.calls.pop(expression[1], None)
+        return self._redactor.secrets(held.stream.side, expression, call)
+
+
+def _in_handshake(stretch: Stretch) -> list[Path]:
+    """Nothing of a word of the handshake; all of what stands in its place."""
+    what = stretch.what
+    if isinstance(what, Offer) or (isinstance(what, Choice) and len(what.dialect) <= _NAME):
+        return []
+    return [()] if stretch.stream.side is Side.CLIENT else _behind_its_word(stretch.expression)
 
 
 def _behind_its_word(expression: Expression) -> list[Path]:

@@ -445,8 +445,8 @@ STATE = Lent(CLIENT, 4, "alice.mind.state()", "State", "duck.State", cache=True)
     ],
 )
 def test_rows_of_tables_are_asked_what_objects_can_answer(filter: str, builder: bool, state: bool) -> None:
-    known = conversation()
-    known.name, known.user = "main", "alice"
+    known = conversation(OPENED, *chunks("login_chat"))
+    known.name = "main"
     wanted = parse(filter).for_rows()
 
     assert (wanted(BUILDER, known), wanted(STATE, known)) == (builder, state)
