@@ -8,9 +8,10 @@ from __future__ import annotations
 import gc
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -187,6 +188,15 @@ ARGUMENTS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 3)), max_s
 EXPECTED = (PBError, CancelledError, HookError)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_garbage_of_others() -> Iterator[None]:
+    """Garbage is collected at each step here: what other tests have left must not be looked at each time."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 class BothEnds(RuleBasedStateMachine):
     """A client and a server, joined in memory."""
 
@@ -194,7 +204,6 @@ class BothEnds(RuleBasedStateMachine):
         super().__init__()
         logging.disable(logging.CRITICAL)  # a record of an exception would keep the references in its frames
         gc.collect()
-        gc.freeze()
         self.cuts: list[int] = [0]
         self.calls: list[list[Any]] = []
         self.cancellable: list[Deferred[Any]] = []
@@ -204,7 +213,6 @@ class BothEnds(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.cut_the_connection()
-        gc.unfreeze()
         logging.disable(logging.NOTSET)
 
     @initialize(

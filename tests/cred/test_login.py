@@ -501,6 +501,7 @@ class Peer:
         self.calls: list[tuple[Any, ...]] = []
         self.given_back: list[object] = []
         self.lost: BaseException | None = None
+        self.called = None
 
     def call(
         self, verb: bytes, luid: object, name: object, args: tuple[Any, ...], kwargs: object, perspective: object
