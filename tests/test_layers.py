@@ -297,7 +297,7 @@ def test_the_judge_sees_an_import_wherever_it_hides(path: str, source: str) -> N
         ("pbshell/net/client.py", "import asyncio, socket, ssl"),
         ("pbshell/shell/repl.py", "from ptpython.repl import PythonRepl\nfrom pbshell import __version__, pb"),
         ("pbshell/manhole/twisted.py", "from twisted.internet import reactor"),
-        ("pbshell/workbench/profiles.py", "async def save():\n    import tomlkit"),
+        ("pbshell/workbench/reaching/profiles.py", "async def save():\n    import tomlkit"),
     ],
 )
 def test_the_judge_lets_pass_what_the_table_allows(path: str, source: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pbshell.workbench.durations import seconds_of
+from pbshell.workbench.forms.durations import seconds_of
 
 __all__ = ["add_common", "add_login", "add_screen", "add_target", "columns", "duration"]
 

@@ -13,7 +13,7 @@ from pbshell.cli.arguments import add_common, add_screen, add_target
 
 if TYPE_CHECKING:
     from pbshell.cli.session import Manner
-    from pbshell.workbench.profiles import Profile
+    from pbshell.workbench.reaching.profiles import Profile
     from pbshell.workbench.workbench import Workbench
 
 #: options may stand among the arguments
@@ -59,7 +59,7 @@ async def _call(options: argparse.Namespace, profile: Profile, statement: str) -
     from pbshell.cli.output import say
     from pbshell.cli.session import Manner
     from pbshell.cli.target import plan_of
-    from pbshell.workbench.showing import Showing
+    from pbshell.workbench.traffic.showing import Showing
     from pbshell.workbench.workbench import Workbench
 
     bench = Workbench(lambda text: say(f"pbshell: {text}"))

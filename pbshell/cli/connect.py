@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pbshell.cli.output import Frames
     from pbshell.cli.session import Manner
-    from pbshell.workbench.plan import Plan
-    from pbshell.workbench.profiles import Profile
+    from pbshell.workbench.reaching.plan import Plan
+    from pbshell.workbench.reaching.profiles import Profile
     from pbshell.workbench.workbench import Opened, Workbench
 
 

@@ -58,9 +58,9 @@ async def _demo(options: argparse.Namespace) -> int:
     from pbshell.cli.session import Manner, tour, work
     from pbshell.cli.target import history_of
     from pbshell.cred import UsernamePassword
-    from pbshell.workbench.knowledge import Knowledge
-    from pbshell.workbench.profiles import Profile
-    from pbshell.workbench.showing import Showing
+    from pbshell.workbench.known.knowledge import Knowledge
+    from pbshell.workbench.reaching.profiles import Profile
+    from pbshell.workbench.traffic.showing import Showing
     from pbshell.workbench.workbench import Workbench
     from pbshell_plugins import demo
 

@@ -111,7 +111,7 @@ async def _examined(word: str, options: argparse.Namespace) -> int:
     from pbshell.cli.passwords import asker
     from pbshell.shell.views.doctor import conclusion, step
     from pbshell.workbench.doctor.target import examine
-    from pbshell.workbench.targets import PATIENCE, asked, profile_of
+    from pbshell.workbench.reaching.targets import PATIENCE, asked, profile_of
 
     renderer = _renderer(options)
 

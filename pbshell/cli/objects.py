@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pbshell.cli.output import error_line
 from pbshell.shell.render import Renderer
-from pbshell.workbench.jsons import lines
+from pbshell.workbench.forms.jsons import lines
 from pbshell.workbench.problems import Problem
 
 __all__ = ["Objects"]

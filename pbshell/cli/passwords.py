@@ -1,11 +1,11 @@
-"""How a password is asked for at the terminal. Where it may come from else, `pbshell.workbench.passwords` knows."""
+"""How a password is asked for at the terminal. Where else it comes from, `workbench.reaching.passwords` knows."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
 
-from pbshell.workbench.passwords import NoPassword
+from pbshell.workbench.reaching.passwords import NoPassword
 
 __all__ = ["asker"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pbshell.cli.arguments import add_login
 
 if TYPE_CHECKING:
-    from pbshell.workbench.profiles import Profile
+    from pbshell.workbench.reaching.profiles import Profile
 
 
 def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ def _list(options: argparse.Namespace) -> int:
     from pbshell.cli.output import say, show
     from pbshell.errors import UsageError
     from pbshell.wire.text import visible
-    from pbshell.workbench.profiles import load, names
+    from pbshell.workbench.reaching.profiles import load, names
 
     known = names()
     width = max(map(len, known), default=0) + 1
@@ -99,7 +99,7 @@ def _show(options: argparse.Namespace) -> int:
 
     from pbshell.cli.output import show
     from pbshell.wire.text import visible
-    from pbshell.workbench.profiles import load
+    from pbshell.workbench.reaching.profiles import load
 
     profile = load(options.name)
     if options.json:
@@ -117,8 +117,8 @@ def _add(options: argparse.Namespace) -> int:
     from pbshell.cli.target import profile_of
     from pbshell.errors import UsageError
     from pbshell.wire.text import visible
-    from pbshell.workbench.passwords import service_of
-    from pbshell.workbench.profiles import add
+    from pbshell.workbench.reaching.passwords import service_of
+    from pbshell.workbench.reaching.profiles import add
 
     if options.target.startswith("@"):
         raise UsageError("the target of a profile is HOST:PORT, tls:HOST:PORT or unix:PATH, and no other profile")
@@ -155,7 +155,7 @@ def _absolute(path: str) -> str:
 def _rm(options: argparse.Namespace) -> int:
     from pbshell.cli.output import say
     from pbshell.wire.text import visible
-    from pbshell.workbench.profiles import remove
+    from pbshell.workbench.reaching.profiles import remove
 
     path = remove(options.name)
     say(f"pbshell: @{visible(options.name.removeprefix('@'), 60)} is removed from {visible(str(path), 200)}")
@@ -165,7 +165,7 @@ def _rm(options: argparse.Namespace) -> int:
 def _test(options: argparse.Namespace) -> int:
     """Connect by it, step by step."""
     from pbshell.cli.main import main
-    from pbshell.workbench.profiles import load
+    from pbshell.workbench.reaching.profiles import load
 
     profile = load(options.name)
     return main(["doctor", f"@{profile.name}", *(["--json"] if options.json else [])])

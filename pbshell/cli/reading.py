@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pbshell.trace.verdict import Verdict
-    from pbshell.workbench.captures import Each, Reading
+    from pbshell.workbench.traffic.captures import Each, Reading
 
 __all__ = ["add_capture_options", "columns", "read"]
 
@@ -52,7 +52,7 @@ def read(
     from pbshell.errors import CaptureError
     from pbshell.shell.progress import progress
     from pbshell.trace.explainers import Explainers
-    from pbshell.workbench import captures
+    from pbshell.workbench.traffic import captures
 
     if path == "-" and sys.stdin is None:
         say("pbshell: stdin is closed: there is no capture to read")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pbshell.net.server import Server
     from pbshell.plugin import ServerPlugin
     from pbshell.workbench.problems import Problem
-    from pbshell.workbench.tracer import Tracer
+    from pbshell.workbench.traffic.tracer import Tracer
 
 
 def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ def _find(name: str, parser: argparse.ArgumentParser) -> ServerPlugin:
     """The plugin called *name*. Ends the process when there is none, or it is broken."""
     from pbshell.errors import UsageError
     from pbshell.wire.text import visible
-    from pbshell.workbench.hosting import find
+    from pbshell.workbench.reaching.hosting import find
 
     try:
         return find(name)
@@ -91,8 +91,8 @@ async def _serve(options: argparse.Namespace, tracer: Tracer, frames: Frames | N
     from pbshell.cli.output import say
     from pbshell.errors import UsageError
     from pbshell.wire.text import visible
-    from pbshell.workbench.hosting import start
     from pbshell.workbench.problems import cannot_be_made, cannot_serve
+    from pbshell.workbench.reaching.hosting import start
 
     try:
         tap = tracer.tap if tracer.on else tracer.record
@@ -130,7 +130,7 @@ def _tell(options: argparse.Namespace, server: Server) -> None:
     """Say where it listens, and write the port file: behind that the server can be reached."""
     from pbshell.cli.output import say
     from pbshell.wire.text import visible
-    from pbshell.workbench.hosting import place_of
+    from pbshell.workbench.reaching.hosting import place_of
 
     for endpoint in server.endpoints:
         say(f"pbshell: serving {visible(options.name, 60)} on {place_of(endpoint)}")

@@ -22,10 +22,10 @@ from pbshell.trace.forms.wording import counted
 from pbshell.wire.text import visible
 from pbshell.wire.verbs import PB_VERSION
 from pbshell.workbench.commands import COMMANDS
-from pbshell.workbench.knowledge import known_methods
+from pbshell.workbench.known.knowledge import known_methods
 from pbshell.workbench.problems import Problem, cannot_connect
 from pbshell.workbench.settings import Settings
-from pbshell.workbench.statements import Statements
+from pbshell.workbench.typed.statements import Statements
 from pbshell.workbench.workbench import Opened, Workbench
 
 __all__ = ["Manner", "again", "problem_of", "tell", "work"]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pbshell.trace.tables import Moment
     from pbshell.wire.chunk import Piece
-    from pbshell.workbench.rows import Rows
+    from pbshell.workbench.forms.rows import Rows
 
 __all__ = ["moment_of", "show_table"]
 
@@ -47,7 +47,7 @@ def show_table(options: argparse.Namespace, pieces: Iterable[Piece], began: floa
     from pbshell.cli.output import show
     from pbshell.trace.explainers import Explainers
     from pbshell.trace.tables import caches, difference, moments, references
-    from pbshell.workbench.moments import tables_at
+    from pbshell.workbench.books.moments import tables_at
 
     zone = None if began is None else datetime.fromtimestamp(began).astimezone()
     wanted = moments(moment_of(options) or "", zone)
@@ -83,8 +83,8 @@ def _text(options: argparse.Namespace, rows: Sequence[Any], *, is_difference: bo
     from pbshell.cli.output import width
     from pbshell.shell.fitting import fitted
     from pbshell.trace.tables import Changed
-    from pbshell.workbench.rows import Rows
-    from pbshell.workbench.tables import shown_rows
+    from pbshell.workbench.books.tables import shown_rows
+    from pbshell.workbench.forms.rows import Rows
 
     shown: Rows[Any]
     long, least = _CHANGED if is_difference else _HELD

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pbshell.workbench.plan import Plan
-    from pbshell.workbench.profiles import Profile
+    from pbshell.workbench.reaching.plan import Plan
+    from pbshell.workbench.reaching.profiles import Profile
 
 __all__ = ["history_of", "plan_of", "profile_of"]
 
@@ -18,7 +18,7 @@ def profile_of(options: argparse.Namespace) -> Profile:
 
     Its name is empty if it is none. Raises UsageError.
     """
-    from pbshell.workbench import targets
+    from pbshell.workbench.reaching import targets
 
     return targets.profile_of(options.target, vars(options))
 
@@ -29,7 +29,7 @@ async def plan_of(profile: Profile, namespace: dict[str, Any]) -> Plan:
     Raises UsageError.
     """
     from pbshell.cli.passwords import asker
-    from pbshell.workbench import targets
+    from pbshell.workbench.reaching import targets
 
     return await targets.plan_of(profile, asker(), namespace)
 

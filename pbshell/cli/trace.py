@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pbshell.net.apart import ApartRelay
     from pbshell.trace.capture import CaptureWriter
     from pbshell.wire.chunk import Piece
-    from pbshell.workbench.tracer import Tracer
+    from pbshell.workbench.traffic.tracer import Tracer
 
 
 def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
@@ -89,7 +89,7 @@ async def _proxy(options: argparse.Namespace) -> int:
     from pbshell.net.apart import relay_apart
     from pbshell.net.endpoints import parse_listen
     from pbshell.workbench.problems import reason_of
-    from pbshell.workbench.targets import profile_of
+    from pbshell.workbench.reaching.targets import profile_of
 
     listen, to = parse_listen(options.listen), profile_of(options.to, {}).endpoint()
     began, clock = datetime.now(UTC), asyncio.get_running_loop().time()
@@ -214,7 +214,7 @@ async def _until_ended(tracer: Tracer, writer: CaptureWriter | None, relay: Apar
 
 def _tracer(options: argparse.Namespace, zero: float | None, show: Callable[[str], None], *, live: bool) -> Tracer:
     from pbshell.trace.explainers import Explainers
-    from pbshell.workbench.tracer import Tracer
+    from pbshell.workbench.traffic.tracer import Tracer
 
     paint = coloured(options)
     tracer = Tracer(
@@ -274,7 +274,7 @@ def _read(options: argparse.Namespace) -> int:
     from pbshell.cli.tables import moment_of, show_table
     from pbshell.errors import CaptureError
     from pbshell.shell.progress import progress
-    from pbshell.workbench.captures import opened
+    from pbshell.workbench.traffic.captures import opened
 
     is_table = moment_of(options) is not None
     if options.file == "-" and sys.stdin is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pbshell.trace.capture import CaptureWriter
     from pbshell.trace.filters import Filter
     from pbshell.trace.verdict import Verdict
-    from pbshell.workbench.tracer import Formatter, Tracer
+    from pbshell.workbench.traffic.tracer import Formatter, Tracer
 
 __all__ = [
     "NoCapture",
@@ -59,7 +59,7 @@ _FORMS = {
     "full": ("pbshell.trace.forms.tree", "Full"),
     "json": ("pbshell.trace.forms.jsonlines", "Json"),
     "seq": ("pbshell.trace.forms.sequence", "Sequence"),
-    "none": ("pbshell.workbench.tracer", "Nothing"),
+    "none": ("pbshell.workbench.traffic.tracer", "Nothing"),
 }
 
 
@@ -159,7 +159,7 @@ def coloured(options: argparse.Namespace) -> Callable[[str], str]:
 
 def bounds_of(options: argparse.Namespace, *, live: bool) -> Any:
     """Where the showing stops. On a terminal nobody reads more than 200 lines in a second while they come *live*."""
-    from pbshell.workbench.tracer import Bounds
+    from pbshell.workbench.traffic.tracer import Bounds
 
     return Bounds(options.lines, options.seconds, options.rate or (200 if live and is_screen(sys.stdout) else None))
 
@@ -176,7 +176,7 @@ def writer_of(options: argparse.Namespace, began: datetime, clock: float) -> Cap
     """
     from pbshell.errors import UsageError
     from pbshell.trace.capture import CaptureWriter
-    from pbshell.workbench.sayer import Sayer
+    from pbshell.workbench.traffic.sayer import Sayer
 
     if options.write is None:
         if options.size is not None:
@@ -222,7 +222,7 @@ def traced(options: argparse.Namespace, show: Callable[[str], None]) -> Tracer:
     from pbshell.trace.explain import Frames
     from pbshell.trace.explainers import Explainers
     from pbshell.trace.forms.calls import Calls
-    from pbshell.workbench.tracer import Tracer
+    from pbshell.workbench.traffic.tracer import Tracer
 
     is_on = options.trace or options.dump
     explainers = Explainers.load(tell=tell) if is_on else None
@@ -321,6 +321,6 @@ def json_of(verdict: Verdict) -> str:
     """*verdict* as an object on a line."""
     import json
 
-    from pbshell.workbench.verdicts import as_object
+    from pbshell.workbench.traffic.verdicts import as_object
 
     return json.dumps({"v": 1, **as_object(verdict)})

@@ -11,7 +11,7 @@ from prompt_toolkit.document import Document
 
 from pbshell.shell.completion import names, remote
 from pbshell.wire.text import visible
-from pbshell.workbench.spelling import spelled
+from pbshell.workbench.books.spelling import spelled
 from pbshell.workbench.workbench import Workbench
 
 __all__ = ["about"]

@@ -13,7 +13,7 @@ from typing import Any
 from pbshell.trace.forms.columns import columns, cut, cut_middle, pad
 from pbshell.trace.forms.wording import counted
 from pbshell.wire.text import visible
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.forms.rows import Rows
 
 __all__ = ["fitted"]
 

@@ -17,8 +17,8 @@ from typing import Any, Self
 
 import pbshell
 from pbshell.shell.render import Renderer
-from pbshell.workbench.evaluation import Python
 from pbshell.workbench.problems import STATEMENT, Interrupted
+from pbshell.workbench.typed.evaluation import Python
 
 __all__ = ["Interrupts"]
 

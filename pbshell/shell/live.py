@@ -24,7 +24,7 @@ from prompt_toolkit.styles import Style
 from pbshell.shell.views.top import detail, head, sections
 from pbshell.trace.forms.columns import cut
 from pbshell.workbench.commands import COMMANDS
-from pbshell.workbench.pulse import Top, TopCall, TopConnection
+from pbshell.workbench.traffic.pulse import Top, TopCall, TopConnection
 from pbshell.workbench.workbench import Workbench
 
 __all__ = ["Entry", "Live", "Page", "page_of", "show_top"]

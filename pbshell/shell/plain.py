@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pbshell.shell.interrupts import Interrupts
 from pbshell.shell.render import Renderer
 from pbshell.wire.text import visible
-from pbshell.workbench.advice import problem_at
 from pbshell.workbench.commands import Leave
-from pbshell.workbench.evaluation import is_complete
+from pbshell.workbench.forms.rows import Notice
 from pbshell.workbench.problems import ExitCode, Problem, what_happened
-from pbshell.workbench.rows import Notice
+from pbshell.workbench.typed.advice import problem_at
+from pbshell.workbench.typed.evaluation import is_complete
 from pbshell.workbench.workbench import Workbench
 
 __all__ = ["Plain", "Typing", "each", "lines_of", "statements"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from pbshell.shell.views import view_of
 from pbshell.wire.text import visible
+from pbshell.workbench.forms.rows import Notice, Rows, shown
 from pbshell.workbench.problems import Problem
-from pbshell.workbench.rows import Notice, Rows, shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

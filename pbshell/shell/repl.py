@@ -43,14 +43,14 @@ from pbshell.shell.keys import is_command, key_bindings
 from pbshell.shell.render import Renderer
 from pbshell.shell.toolbar import NARROW, toolbar
 from pbshell.wire.text import visible
-from pbshell.workbench.advice import problem_at
 from pbshell.workbench.commands import Leave
 from pbshell.workbench.keys import placed
 from pbshell.workbench.problems import ExitCode, Interrupted, what_happened
-from pbshell.workbench.pulse import Top
 from pbshell.workbench.settings import Settings
-from pbshell.workbench.showing import Showing
-from pbshell.workbench.statements import Detached, Statements
+from pbshell.workbench.traffic.pulse import Top
+from pbshell.workbench.traffic.showing import Showing
+from pbshell.workbench.typed.advice import problem_at
+from pbshell.workbench.typed.statements import Detached, Statements
 from pbshell.workbench.workbench import Workbench
 
 __all__ = ["PBRepl"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pbshell.wire.text import visible
 from pbshell.workbench.keys import written
-from pbshell.workbench.statements import Statements
+from pbshell.workbench.typed.statements import Statements
 from pbshell.workbench.workbench import Workbench
 
 __all__ = ["NARROW", "toolbar"]

@@ -19,13 +19,13 @@ from pbshell.broker.references import RemoteReference
 from pbshell.errors import UsageError, dotted_name
 from pbshell.trace.filters import OPERATORS
 from pbshell.wire.text import visible
+from pbshell.workbench.books.spelling import own_attributes, spelled
 from pbshell.workbench.commands.command import COMMANDS, Command, Sh, usage_of
-from pbshell.workbench.declared import signature_of
+from pbshell.workbench.forms.rows import Rows
 from pbshell.workbench.keys import KEYS, Key
-from pbshell.workbench.knowledge import Known, known_methods
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.known.declared import signature_of
+from pbshell.workbench.known.knowledge import Known, known_methods
 from pbshell.workbench.settings import SETTINGS, Settings
-from pbshell.workbench.spelling import own_attributes, spelled
 
 if TYPE_CHECKING:
     from pbshell.workbench.workbench import Workbench

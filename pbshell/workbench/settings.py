@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pbshell.errors import UsageError
 from pbshell.wire.text import visible
 from pbshell.workbench import keys
-from pbshell.workbench.knowledge import Knowledge
-from pbshell.workbench.pipes import split
+from pbshell.workbench.forms.pipes import split
+from pbshell.workbench.known.knowledge import Knowledge
 
 if TYPE_CHECKING:
     from pbshell.workbench.workbench import Workbench

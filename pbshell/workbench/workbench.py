@@ -24,24 +24,24 @@ from pbshell.wire.chunk import LinkEvent, Piece, Side
 from pbshell.wire.text import visible
 from pbshell.wire.verbs import Luid
 from pbshell.workbench import commands
-from pbshell.workbench.calls import Calls
-from pbshell.workbench.evaluation import Leaving, Python
-from pbshell.workbench.histories import Histories
-from pbshell.workbench.knowledge import Knowledge
-from pbshell.workbench.logins import new_logins, users_of
-from pbshell.workbench.memory import Memory
-from pbshell.workbench.mind import Heard, Mind
-from pbshell.workbench.pipes import Render
-from pbshell.workbench.placeholders import Lenient
-from pbshell.workbench.plan import NAME, Plan, check_name
+from pbshell.workbench.books.histories import Histories
+from pbshell.workbench.forms.pipes import Render
+from pbshell.workbench.known.knowledge import Knowledge
+from pbshell.workbench.known.placeholders import Lenient
 from pbshell.workbench.problems import reason_of
-from pbshell.workbench.pulse import Pulse
+from pbshell.workbench.reaching.plan import NAME, Plan, check_name
 from pbshell.workbench.settings import Settings
-from pbshell.workbench.showing import Showing
-from pbshell.workbench.sources import Sources
-from pbshell.workbench.statements import Statements
-from pbshell.workbench.sugar import R
-from pbshell.workbench.tracer import Tracer
+from pbshell.workbench.traffic.memory import Memory
+from pbshell.workbench.traffic.pulse import Pulse
+from pbshell.workbench.traffic.showing import Showing
+from pbshell.workbench.traffic.sources import Sources
+from pbshell.workbench.traffic.tracer import Tracer
+from pbshell.workbench.typed.calls import Calls
+from pbshell.workbench.typed.evaluation import Leaving, Python
+from pbshell.workbench.typed.logins import new_logins, users_of
+from pbshell.workbench.typed.mind import Heard, Mind
+from pbshell.workbench.typed.statements import Statements
+from pbshell.workbench.typed.sugar import R
 
 __all__ = ["Ask", "Hosted", "Line", "Opened", "Plan", "Workbench"]
 

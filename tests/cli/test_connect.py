@@ -17,7 +17,7 @@ import trustme
 from pbshell.cli.arguments import duration
 from pbshell.errors import UsageError
 from pbshell.net.endpoints import ConnectTLS
-from pbshell.workbench.profiles import endpoint_with
+from pbshell.workbench.reaching.profiles import endpoint_with
 from tests.pond.running import PASSWORD, Pond, environment, is_harmless, pbshell
 
 #: a gate that nobody passes without a name

@@ -102,7 +102,8 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
         "pbshell.cli.reading",
         "pbshell.cli.tracing",
         "pbshell.workbench",
-        "pbshell.workbench.durations",
+        "pbshell.workbench.forms",
+        "pbshell.workbench.forms.durations",
         f"pbshell.cli.{words[0]}",
     }
 

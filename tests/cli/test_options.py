@@ -14,7 +14,7 @@ import pytest
 from pbshell.cli.session import again
 from pbshell.cli.target import history_of
 from pbshell.errors import BananaError, PBConnectionLost
-from pbshell.workbench.profiles import Profile
+from pbshell.workbench.reaching.profiles import Profile
 from tests.cli.going import going
 from tests.pond.running import PASSWORD, Pond, environment, pbshell
 

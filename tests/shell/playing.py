@@ -20,8 +20,8 @@ from pbshell.shell.interrupts import Interrupts
 from pbshell.shell.plain import Plain
 from pbshell.shell.render import Renderer
 from pbshell.workbench.commands import Leave
-from pbshell.workbench.showing import Showing
-from pbshell.workbench.statements import Statements
+from pbshell.workbench.traffic.showing import Showing
+from pbshell.workbench.typed.statements import Statements
 from pbshell.workbench.workbench import Workbench
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

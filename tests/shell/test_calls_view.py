@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pbshell.shell.render import Renderer
 from pbshell.trace.forms.columns import columns
-from pbshell.workbench.calls import CallRow, MadeRow
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.forms.rows import Rows
+from pbshell.workbench.typed.calls import CallRow, MadeRow
 
 WHY = "nothing has come from the server for 61 s: the method still runs, its process is stopped or blocked"
 STUCK = [

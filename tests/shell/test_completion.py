@@ -16,7 +16,7 @@ from pbshell.shell.completion.names import names_behind
 from pbshell.shell.completion.remote import arguments_at, keywords, method_at, methods
 from pbshell.shell.completion.usage import next_words
 from pbshell.workbench.commands import COMMANDS
-from pbshell.workbench.knowledge import Known
+from pbshell.workbench.known.knowledge import Known
 from pbshell.workbench.workbench import Workbench
 from tests.shell.prompting import offered, prompt, until
 from tests.workbench.bench import connected
@@ -121,7 +121,7 @@ async def test_the_methods_that_are_known_are_told_with_their_source(monkeypatch
 
 
 def _knowledge() -> type:
-    from pbshell.workbench.knowledge import Knowledge
+    from pbshell.workbench.known.knowledge import Knowledge
 
     return Knowledge
 

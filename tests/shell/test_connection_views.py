@@ -13,8 +13,8 @@ from pbshell.trace.forms.columns import columns
 from pbshell.workbench.commands import perform
 from pbshell.workbench.commands.connections import MindRow
 from pbshell.workbench.commands.servers import ServerRow
-from pbshell.workbench.connections import ConnDetail, Connections, ConnRow, WaitingCall
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.forms.rows import Rows
+from pbshell.workbench.reaching.connections import ConnDetail, Connections, ConnRow, WaitingCall
 from tests.workbench.bench import connected
 
 OPEN = ConnRow(

@@ -8,7 +8,7 @@ import signal
 
 from pbshell.defer import Deferred
 from pbshell.shell.interrupts import Interrupts
-from pbshell.workbench.statements import Detached, Statements
+from pbshell.workbench.typed.statements import Detached, Statements
 from pbshell.workbench.workbench import Workbench
 from tests.pond.running import Pond
 from tests.shell.terminal import terminal

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pbshell.shell.fitting import fitted
 from pbshell.trace.forms.columns import columns
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.forms.rows import Rows
 
 
 @dataclass(frozen=True)

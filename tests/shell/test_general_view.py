@@ -8,10 +8,10 @@ import pytest
 
 from pbshell.shell.plain import Plain, each
 from pbshell.shell.render import Renderer
+from pbshell.workbench.forms.pipes import Text
+from pbshell.workbench.forms.rows import Rows
 from pbshell.workbench.helping import HelpPage, list_of_commands
-from pbshell.workbench.knowledge import Known
-from pbshell.workbench.pipes import Text
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.known.knowledge import Known
 from pbshell.workbench.workbench import Workbench
 from tests.pond.running import HOSTILE, is_harmless
 

@@ -14,8 +14,8 @@ from pbshell.cred import UsernamePassword
 from pbshell.shell.interrupts import Interrupts
 from pbshell.shell.plain import Plain
 from pbshell.shell.render import Renderer
-from pbshell.workbench.calls import Calls
-from pbshell.workbench.statements import Statements
+from pbshell.workbench.typed.calls import Calls
+from pbshell.workbench.typed.statements import Statements
 from pbshell.workbench.workbench import Workbench
 from pbshell_plugins.demo import make_portal, new_accounts
 

@@ -18,7 +18,7 @@ from pbshell import pb
 from pbshell.cred import UsernamePassword
 from pbshell.shell.plain import Plain
 from pbshell.shell.render import Renderer
-from pbshell.workbench.knowledge import Knowledge
+from pbshell.workbench.known.knowledge import Knowledge
 from pbshell.workbench.workbench import Workbench
 from pbshell_plugins import demo
 from pbshell_plugins.echo import Echoer

@@ -15,7 +15,7 @@ from prompt_toolkit.output.vt100 import Vt100_Output
 
 from pbshell.shell.live import Entry, Live, Page, page_of
 from pbshell.shell.render import Renderer
-from pbshell.workbench.pulse import Pulse
+from pbshell.workbench.traffic.pulse import Pulse
 from pbshell.workbench.workbench import Workbench
 from tests.workbench.bench import connected
 

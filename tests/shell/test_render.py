@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from pbshell.shell.render import Renderer, has_colours
+from pbshell.workbench.forms.rows import Rows
 from pbshell.workbench.problems import ExitCode, Problem
-from pbshell.workbench.rows import Rows
-from pbshell.workbench.statements import Detached
+from pbshell.workbench.typed.statements import Detached
 
 HOSTILE = "\x1b]0;owned\x07\r\nspoof\x9b2J\u202e[bold]x[/bold]:smile:"
 PLAIN, COLOURED = Renderer(), Renderer(colours=True)

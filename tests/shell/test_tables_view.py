@@ -12,14 +12,14 @@ from pbshell.shell.render import Renderer
 from pbshell.shell.views.durations import short
 from pbshell.trace.forms.columns import columns
 from pbshell.trace.tables import Changed, Held
-from pbshell.workbench.fills import LimitRow
-from pbshell.workbench.histories import Change, Update
-from pbshell.workbench.inspection import CacheRow, Head, ReferenceRow, References
-from pbshell.workbench.ledgers import LedgerRow
-from pbshell.workbench.marks import GrowthRow
-from pbshell.workbench.remembered import Glimpse
-from pbshell.workbench.rows import Rows
-from pbshell.workbench.stories import CacheStory, ChangeRow, Holders, ReferenceStory, Step
+from pbshell.workbench.books.fills import LimitRow
+from pbshell.workbench.books.histories import Change, Update
+from pbshell.workbench.books.inspection import CacheRow, Head, ReferenceRow, References
+from pbshell.workbench.books.ledgers import LedgerRow
+from pbshell.workbench.books.marks import GrowthRow
+from pbshell.workbench.books.remembered import Glimpse
+from pbshell.workbench.books.stories import CacheStory, ChangeRow, Holders, ReferenceStory, Step
+from pbshell.workbench.forms.rows import Rows
 
 HOSTILE = "\x1b]0;owned\x07\r\nspoof\u202e"
 SCREEN, PIPE = Renderer(width=100, screen=True), Renderer(width=100)

@@ -18,7 +18,7 @@ from pbshell import pb
 from pbshell.cred import UsernamePassword
 from pbshell.shell.plain import Plain
 from pbshell.shell.render import Renderer
-from pbshell.workbench.showing import Showing
+from pbshell.workbench.traffic.showing import Showing
 from pbshell.workbench.workbench import Workbench
 from pbshell_plugins import demo
 

@@ -9,8 +9,8 @@ import pytest
 from pbshell import pb
 from pbshell.defer import Deferred
 from pbshell.errors import UsageError
-from pbshell.workbench.histories import Change, Updates
-from pbshell.workbench.stories import CacheStory
+from pbshell.workbench.books.histories import Change, Updates
+from pbshell.workbench.books.stories import CacheStory
 from pbshell.workbench.workbench import Hosted, Workbench
 from tests.workbench.bench import Server, connected
 
@@ -176,7 +176,7 @@ async def test_updates_that_are_not_answered_are_counted_on_both_sides() -> None
 
 async def test_a_copy_that_is_given_up_is_forgotten() -> None:
     from pbshell.wire.chunk import Side
-    from pbshell.workbench.histories import Histories
+    from pbshell.workbench.books.histories import Histories
 
     async with connected(Gauges()) as (bench, _):
         await bench.evaluate("gauge = await root.callRemote('gauge')")

@@ -12,9 +12,9 @@ import pytest
 from pbshell.errors import UsageError
 from pbshell.trace.filters import OPERATORS
 from pbshell.workbench.commands import COMMANDS
+from pbshell.workbench.forms.pipes import split
 from pbshell.workbench.helping import EXAMPLES, GROUPS, Help, HelpPage, HelpRow, group_of
 from pbshell.workbench.keys import KEYS
-from pbshell.workbench.pipes import split
 from pbshell.workbench.settings import Settings
 from pbshell.workbench.workbench import Workbench
 from tests.workbench.bench import Server, connected

@@ -14,11 +14,11 @@ from pbshell import pb
 from pbshell.cred import UsernamePassword
 from pbshell.errors import UsageError
 from pbshell.wire.chunk import Side
+from pbshell.workbench.books.inspection import Look, ReferenceRow, References, references
+from pbshell.workbench.books.ledgers import ledger_of
+from pbshell.workbench.books.stories import ReferenceStory
 from pbshell.workbench.commands import perform
-from pbshell.workbench.inspection import Look, ReferenceRow, References, references
-from pbshell.workbench.ledgers import ledger_of
-from pbshell.workbench.rows import Rows
-from pbshell.workbench.stories import ReferenceStory
+from pbshell.workbench.forms.rows import Rows
 from pbshell.workbench.workbench import Hosted, Workbench
 from tests.workbench.bench import Server, connected, portal
 
@@ -92,7 +92,7 @@ async def test_a_mind_is_a_reference_of_ours_and_the_avatar_is_held_as_root() ->
         rows = await perform(bench, "refs")
 
         assert [(row.side, row.id, row.what, row.birth, row.held_by) for row in rows] == [
-            ("ours", "c1", "pbshell.workbench.mind.Mind", "alice.mind", "peer"),
+            ("ours", "c1", "pbshell.workbench.typed.mind.Mind", "alice.mind", "peer"),
             ("theirs", "s2", "", "alice", "root"),
         ]
         assert (rows.heads[0].user, rows.heads[0].ours, rows.heads[0].theirs) == ("alice", 1, 1)
@@ -498,7 +498,7 @@ def ids(rows: Iterable[ReferenceRow]) -> list[str]:
 
 
 async def test_peaks_are_of_each_side() -> None:
-    from pbshell.workbench.histories import Histories
+    from pbshell.workbench.books.histories import Histories
 
     async with connected() as (bench, _):
         await do(bench, "thing = await root.callRemote('thing')", "del thing")

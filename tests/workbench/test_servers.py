@@ -10,8 +10,8 @@ from pbshell.errors import UsageError
 from pbshell.workbench.commands import perform
 from pbshell.workbench.commands.servers import ServerRow, Stopped
 from pbshell.workbench.exitcodes import ExitCode
+from pbshell.workbench.forms.rows import Rows
 from pbshell.workbench.problems import Told
-from pbshell.workbench.rows import Rows
 from tests.workbench.bench import connected
 
 MODULE = """

@@ -11,8 +11,8 @@ import pytest
 from pbshell.errors import UsageError
 from pbshell.workbench.commands import COMMANDS
 from pbshell.workbench.commands.settings import Aliased, AliasRow, Configured, Set, SettingRow
-from pbshell.workbench.knowledge import Knowledge
-from pbshell.workbench.pipes import Text
+from pbshell.workbench.forms.pipes import Text
+from pbshell.workbench.known.knowledge import Knowledge
 from pbshell.workbench.settings import SETTINGS, Setting, Settings, config_file, draft
 from pbshell.workbench.workbench import Workbench
 from tests.workbench.bench import connected

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pbshell.trace.tables import Held
 from pbshell.wire.banana import PB, encode
 from pbshell.wire.chunk import Chunk, LinkEvent, Side
-from pbshell.workbench.sayer import Sayer
-from pbshell.workbench.tables import HeldRow, shown_rows
+from pbshell.workbench.books.tables import HeldRow, shown_rows
+from pbshell.workbench.traffic.sayer import Sayer
 
 HELD = Held("worker w1", "server", "s3", 2, "getBuilder('linux')", 12, 252.0, 7, "ping", 2.25)
 

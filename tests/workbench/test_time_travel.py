@@ -9,7 +9,7 @@ import pytest
 
 from pbshell.errors import UsageError
 from pbshell.trace.tables import Changed, Held
-from pbshell.workbench.memory import Memory
+from pbshell.workbench.traffic.memory import Memory
 from pbshell.workbench.workbench import Workbench
 from tests.workbench.bench import connected
 

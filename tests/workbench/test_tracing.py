@@ -15,11 +15,11 @@ from pbshell import pb
 from pbshell.errors import UsageError
 from pbshell.trace.capture import open_capture
 from pbshell.trace.filters import BadFilter
-from pbshell.workbench import showing
 from pbshell.workbench.commands.tracing import Saved, TraceState, TurnedOn
-from pbshell.workbench.memory import Memory
-from pbshell.workbench.showing import Showing
-from pbshell.workbench.sources import Sources
+from pbshell.workbench.traffic import showing
+from pbshell.workbench.traffic.memory import Memory
+from pbshell.workbench.traffic.showing import Showing
+from pbshell.workbench.traffic.sources import Sources
 from pbshell.workbench.workbench import Workbench
 from tests.workbench.bench import Server, connected, portal
 
@@ -153,7 +153,7 @@ async def test_paused_lines_may_be_dropped() -> None:
 
 
 async def test_more_lines_than_are_kept_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pbshell.workbench.tracer._KEPT", 2)
+    monkeypatch.setattr("pbshell.workbench.traffic.tracer._KEPT", 2)
     async with connected() as (bench, notes):
         for line in (":trace on", ":trace pause"):
             await bench.evaluate(line)

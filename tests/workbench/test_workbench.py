@@ -13,8 +13,8 @@ from pbshell.cred import Anonymous, UsernamePassword
 from pbshell.defer import Deferred
 from pbshell.errors import UsageError
 from pbshell.workbench.commands import Leave
-from pbshell.workbench.evaluation import is_complete
 from pbshell.workbench.problems import Interrupted
+from pbshell.workbench.typed.evaluation import is_complete
 from pbshell.workbench.workbench import Workbench
 from tests.workbench.bench import connected, portal
 

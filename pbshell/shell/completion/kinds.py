@@ -20,7 +20,7 @@ from pbshell.trace.values import identity
 from pbshell.wire.text import visible
 from pbshell.workbench.commands import COMMANDS
 from pbshell.workbench.settings import SETTINGS, Settings
-from pbshell.workbench.statements import Statements
+from pbshell.workbench.typed.statements import Statements
 from pbshell.workbench.workbench import Workbench
 
 __all__ = ["Place", "files", "matching", "offers", "wants_argument"]
@@ -112,7 +112,7 @@ def _targets(place: Place) -> Iterator[Completion]:
 
 
 def _profiles() -> list[tuple[str, str]]:
-    from pbshell.workbench import profiles  # noqa: PLC0415 (what reads them is needed by few)
+    from pbshell.workbench.reaching import profiles  # noqa: PLC0415 (what reads them is needed by few)
 
     try:
         return [(f"@{name}", "profile") for name in profiles.names()]

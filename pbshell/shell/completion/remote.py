@@ -12,9 +12,9 @@ from pbshell.broker.references import RemoteReference
 from pbshell.errors import UsageError
 from pbshell.shell.completion.names import attribute, classes_of, is_class, value_of
 from pbshell.wire.text import visible
-from pbshell.workbench.guided import reference_of
-from pbshell.workbench.knowledge import Known, known_methods
-from pbshell.workbench.sugar import R
+from pbshell.workbench.known.knowledge import Known, known_methods
+from pbshell.workbench.typed.guided import reference_of
+from pbshell.workbench.typed.sugar import R
 from pbshell.workbench.workbench import Workbench
 
 __all__ = ["arguments_at", "is_reference", "keywords", "known_of", "known_of_word", "method_at", "methods"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.forms.rows import Rows
 
 if TYPE_CHECKING:
     from pbshell.shell.render import Renderer
@@ -21,22 +21,22 @@ View: TypeAlias = Callable[[Any, "Renderer"], str]
 
 #: By the full name of a value's class, or of the kind of its rows: the module of this folder, and its function.
 _VIEWS: dict[str, tuple[str, str]] = {
-    "pbshell.workbench.connections.ConnRow": ("connections", "table"),
-    "pbshell.workbench.connections.ConnDetail": ("connections", "detail"),
+    "pbshell.workbench.reaching.connections.ConnRow": ("connections", "table"),
+    "pbshell.workbench.reaching.connections.ConnDetail": ("connections", "detail"),
     "pbshell.workbench.commands.servers.ServerRow": ("connections", "servers"),
     "pbshell.workbench.commands.connections.MindRow": ("connections", "minds"),
     "pbshell.trace.tables.Changed": ("tables", "changed"),
     "pbshell.trace.tables.Held": ("tables", "held"),
-    "pbshell.workbench.calls.CallRow": ("calls", "calls"),
-    "pbshell.workbench.calls.MadeRow": ("calls", "made"),
-    "pbshell.workbench.fills.LimitRow": ("stories", "limits"),
-    "pbshell.workbench.inspection.CacheRow": ("tables", "cached"),
-    "pbshell.workbench.inspection.ReferenceRow": ("tables", "references"),
-    "pbshell.workbench.marks.GrowthRow": ("tables", "growth"),
-    "pbshell.workbench.stories.CacheStory": ("stories", "cached"),
-    "pbshell.workbench.stories.ChangeRow": ("stories", "changes"),
-    "pbshell.workbench.stories.Holders": ("stories", "holders"),
-    "pbshell.workbench.stories.ReferenceStory": ("stories", "reference"),
+    "pbshell.workbench.typed.calls.CallRow": ("calls", "calls"),
+    "pbshell.workbench.typed.calls.MadeRow": ("calls", "made"),
+    "pbshell.workbench.books.fills.LimitRow": ("stories", "limits"),
+    "pbshell.workbench.books.inspection.CacheRow": ("tables", "cached"),
+    "pbshell.workbench.books.inspection.ReferenceRow": ("tables", "references"),
+    "pbshell.workbench.books.marks.GrowthRow": ("tables", "growth"),
+    "pbshell.workbench.books.stories.CacheStory": ("stories", "cached"),
+    "pbshell.workbench.books.stories.ChangeRow": ("stories", "changes"),
+    "pbshell.workbench.books.stories.Holders": ("stories", "holders"),
+    "pbshell.workbench.books.stories.ReferenceStory": ("stories", "reference"),
     "pbshell.workbench.doctor.capture.CaptureReport": ("doctor", "capture"),
     "pbshell.workbench.doctor.port.PortReport": ("doctor", "port"),
     "pbshell.workbench.doctor.steps.Checkup": ("doctor", "checkup"),
@@ -44,17 +44,17 @@ _VIEWS: dict[str, tuple[str, str]] = {
     "pbshell.workbench.commands.settings.SettingRow": ("general", "settings"),
     "pbshell.workbench.helping.HelpPage": ("general", "page"),
     "pbshell.workbench.helping.HelpRow": ("general", "rows"),
-    "pbshell.workbench.knowledge.Known": ("general", "methods"),
-    "pbshell.workbench.pipes.Json": ("general", "text"),
-    "pbshell.workbench.pipes.Text": ("general", "text"),
-    "pbshell.workbench.frames.CallDifference": ("frames", "calls"),
-    "pbshell.workbench.frames.Chart": ("frames", "chart"),
-    "pbshell.workbench.frames.FileDifferences": ("frames", "files"),
-    "pbshell.workbench.frames.Frames": ("frames", "frames"),
-    "pbshell.workbench.frames.Shown": ("frames", "shown"),
-    "pbshell.workbench.frames.Statistics": ("frames", "stats"),
-    "pbshell.workbench.pulse.Top": ("top", "top"),
-    "pbshell.workbench.whys.Why": ("frames", "why"),
+    "pbshell.workbench.known.knowledge.Known": ("general", "methods"),
+    "pbshell.workbench.forms.pipes.Json": ("general", "text"),
+    "pbshell.workbench.forms.pipes.Text": ("general", "text"),
+    "pbshell.workbench.traffic.frames.CallDifference": ("frames", "calls"),
+    "pbshell.workbench.traffic.frames.Chart": ("frames", "chart"),
+    "pbshell.workbench.traffic.frames.FileDifferences": ("frames", "files"),
+    "pbshell.workbench.traffic.frames.Frames": ("frames", "frames"),
+    "pbshell.workbench.traffic.frames.Shown": ("frames", "shown"),
+    "pbshell.workbench.traffic.frames.Statistics": ("frames", "stats"),
+    "pbshell.workbench.traffic.pulse.Top": ("top", "top"),
+    "pbshell.workbench.traffic.whys.Why": ("frames", "why"),
 }
 
 

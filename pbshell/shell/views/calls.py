@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pbshell.shell.fitting import fitted
 from pbshell.trace.forms.wording import duration
-from pbshell.workbench.calls import CallRow, MadeRow
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.forms.rows import Rows
+from pbshell.workbench.typed.calls import CallRow, MadeRow
 
 if TYPE_CHECKING:
     from pbshell.shell.render import Renderer

@@ -14,8 +14,8 @@ from pbshell.wire.text import visible
 from pbshell.wire.verbs import PB_VERSION
 from pbshell.workbench.commands.connections import MindRow
 from pbshell.workbench.commands.servers import ServerRow
-from pbshell.workbench.connections import ConnDetail, ConnRow
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.forms.rows import Rows
+from pbshell.workbench.reaching.connections import ConnDetail, ConnRow
 
 if TYPE_CHECKING:
     from pbshell.shell.render import Renderer

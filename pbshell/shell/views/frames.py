@@ -16,9 +16,9 @@ from pbshell.trace.forms.naming import names
 from pbshell.trace.forms.tree import contents, dump
 from pbshell.trace.forms.wording import counted
 from pbshell.wire.text import visible
-from pbshell.workbench.frames import CallDifference, Chart, FileDifferences, Frames, Shown, Statistics
-from pbshell.workbench.rows import Rows
-from pbshell.workbench.whys import Why
+from pbshell.workbench.forms.rows import Rows
+from pbshell.workbench.traffic.frames import CallDifference, Chart, FileDifferences, Frames, Shown, Statistics
+from pbshell.workbench.traffic.whys import Why
 
 if TYPE_CHECKING:
     from pbshell.shell.render import Renderer

@@ -11,10 +11,10 @@ from pbshell.trace.forms.wording import duration
 from pbshell.wire.text import visible
 from pbshell.workbench.commands.general import KeyRow
 from pbshell.workbench.commands.settings import SettingRow
+from pbshell.workbench.forms.pipes import Text
+from pbshell.workbench.forms.rows import Rows
 from pbshell.workbench.helping import HelpPage, HelpRow
-from pbshell.workbench.knowledge import Known
-from pbshell.workbench.pipes import Text
-from pbshell.workbench.rows import Rows
+from pbshell.workbench.known.knowledge import Known
 
 if TYPE_CHECKING:
     from pbshell.shell.render import Renderer

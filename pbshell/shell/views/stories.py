@@ -10,14 +10,14 @@ from pbshell.shell.views.durations import short
 from pbshell.shell.views.tables import fit, reference_lines
 from pbshell.trace.forms.columns import columns, cut, pad
 from pbshell.trace.forms.wording import counted
-from pbshell.workbench.fills import LimitRow
-from pbshell.workbench.histories import Change
-from pbshell.workbench.rows import Rows
-from pbshell.workbench.stories import CacheStory, ChangeRow, Holders, ReferenceStory
+from pbshell.workbench.books.fills import LimitRow
+from pbshell.workbench.books.histories import Change
+from pbshell.workbench.books.stories import CacheStory, ChangeRow, Holders, ReferenceStory
+from pbshell.workbench.forms.rows import Rows
 
 if TYPE_CHECKING:
     from pbshell.shell.render import Renderer
-    from pbshell.workbench.remembered import Glimpse
+    from pbshell.workbench.books.remembered import Glimpse
 
 __all__ = ["cached", "changes", "holders", "limits", "reference"]
 

@@ -16,10 +16,10 @@ from pbshell.trace.forms.columns import columns, cut
 from pbshell.trace.forms.wording import amount, counted
 from pbshell.trace.tables import Changed, Held
 from pbshell.wire.text import visible
-from pbshell.workbench.inspection import CacheRow, Head, ReferenceRow, References
-from pbshell.workbench.marks import GrowthRow
-from pbshell.workbench.rows import Rows
-from pbshell.workbench.spelling import without_arguments
+from pbshell.workbench.books.inspection import CacheRow, Head, ReferenceRow, References
+from pbshell.workbench.books.marks import GrowthRow
+from pbshell.workbench.books.spelling import without_arguments
+from pbshell.workbench.forms.rows import Rows
 
 if TYPE_CHECKING:
     from pbshell.shell.render import Renderer

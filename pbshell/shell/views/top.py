@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pbshell.trace.forms.columns import columns, cut, cut_middle, pad
 from pbshell.trace.forms.wording import amount, counted, duration
 from pbshell.wire.text import visible
-from pbshell.workbench.pulse import Top, TopCall, TopConnection
+from pbshell.workbench.traffic.pulse import Top, TopCall, TopConnection
 
 if TYPE_CHECKING:
     from pbshell.shell.render import Renderer

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from pbshell.errors import UsageError
 from pbshell.trace.filters import parse
 from pbshell.wire.text import visible
-from pbshell.workbench.calls import CallRow, Calls, MadeRow
 from pbshell.workbench.commands.command import command
-from pbshell.workbench.guided import guided
-from pbshell.workbench.rows import Notice, Rows
-from pbshell.workbench.statements import Detached, Statements
+from pbshell.workbench.forms.rows import Notice, Rows
+from pbshell.workbench.typed.calls import CallRow, Calls, MadeRow
+from pbshell.workbench.typed.guided import guided
+from pbshell.workbench.typed.statements import Detached, Statements
 
 if TYPE_CHECKING:
     from pbshell.workbench.workbench import Workbench

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pbshell.errors import UsageError
 from pbshell.wire.text import visible
-from pbshell.workbench.pipes import Pipe, check, piped, split
+from pbshell.workbench.forms.pipes import Pipe, check, piped, split
 from pbshell.workbench.problems import Leave
 from pbshell.workbench.settings import Settings
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from pbshell.errors import LoginFailed, NoSuchMethod, UsageError
 from pbshell.wire.text import visible
+from pbshell.workbench.books.inspection import clock
 from pbshell.workbench.commands.command import command
-from pbshell.workbench.connections import ConnDetail, Connections, connections, detail, detail_of_ended
-from pbshell.workbench.durations import seconds_of
-from pbshell.workbench.inspection import clock
+from pbshell.workbench.forms.durations import seconds_of
+from pbshell.workbench.forms.rows import Notice, Rows
 from pbshell.workbench.problems import Told, cannot_connect
-from pbshell.workbench.rows import Notice, Rows
-from pbshell.workbench.showing import Showing
-from pbshell.workbench.targets import asked, plan_of, profile_of
-from pbshell.workbench.words import Words, named
+from pbshell.workbench.reaching.connections import ConnDetail, Connections, connections, detail, detail_of_ended
+from pbshell.workbench.reaching.targets import asked, plan_of, profile_of
+from pbshell.workbench.reaching.words import Words, named
+from pbshell.workbench.traffic.showing import Showing
 
 if TYPE_CHECKING:
     from pbshell.workbench.workbench import Opened, Workbench

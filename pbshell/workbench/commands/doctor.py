@@ -15,7 +15,7 @@ from pbshell.workbench.doctor.meaning import FILE, PORT, meaning_of
 from pbshell.workbench.doctor.port import PortReport, examine_port, no_tables
 from pbshell.workbench.doctor.steps import Checkup
 from pbshell.workbench.doctor.target import examine
-from pbshell.workbench.profiles import load
+from pbshell.workbench.reaching.profiles import load
 
 if TYPE_CHECKING:
     from pbshell.workbench.workbench import Workbench

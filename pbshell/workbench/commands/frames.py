@@ -15,7 +15,8 @@ from pbshell.trace.studies.stats import BY
 from pbshell.trace.studies.stats import Statistics as Counter
 from pbshell.wire.text import visible
 from pbshell.workbench.commands.command import command
-from pbshell.workbench.frames import (
+from pbshell.workbench.forms.rows import Rows
+from pbshell.workbench.traffic.frames import (
     CallDifference,
     Chart,
     FileDifferences,
@@ -27,11 +28,10 @@ from pbshell.workbench.frames import (
     compare_calls,
     compare_files,
 )
-from pbshell.workbench.memory import Frame
-from pbshell.workbench.pointing import Pointer, is_call, is_object, touches
-from pbshell.workbench.rows import Rows
-from pbshell.workbench.sources import Source, Sources
-from pbshell.workbench.whys import Why, why
+from pbshell.workbench.traffic.memory import Frame
+from pbshell.workbench.traffic.pointing import Pointer, is_call, is_object, touches
+from pbshell.workbench.traffic.sources import Source, Sources
+from pbshell.workbench.traffic.whys import Why, why
 
 if TYPE_CHECKING:
     from pbshell.workbench.workbench import Workbench

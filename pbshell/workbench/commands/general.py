@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from pbshell.workbench.commands.command import Leave, command
+from pbshell.workbench.forms.rows import Rows
 from pbshell.workbench.helping import Help, HelpPage, list_of_commands, page
 from pbshell.workbench.keys import KEYS, placed, written
-from pbshell.workbench.rows import Rows
 from pbshell.workbench.settings import Settings
 
 if TYPE_CHECKING:

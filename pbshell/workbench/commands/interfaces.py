@@ -11,11 +11,11 @@ from pbshell.broker.references import LocalReference, RemoteReference
 from pbshell.errors import UsageError
 from pbshell.trace.forms.wording import counted
 from pbshell.wire.text import visible
+from pbshell.workbench.books.finding import find
 from pbshell.workbench.commands.command import command
-from pbshell.workbench.finding import find
-from pbshell.workbench.interfaces import Method, written
-from pbshell.workbench.knowledge import Knowledge, Known, kinds_of, known_methods, known_of_kind
-from pbshell.workbench.rows import Notice, Rows
+from pbshell.workbench.forms.rows import Notice, Rows
+from pbshell.workbench.known.interfaces import Method, written
+from pbshell.workbench.known.knowledge import Knowledge, Known, kinds_of, known_methods, known_of_kind
 
 if TYPE_CHECKING:
     from pbshell.workbench.workbench import Line, Workbench

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from pbshell.errors import UsageError
 from pbshell.trace.forms.wording import counted
 from pbshell.wire.text import visible
+from pbshell.workbench.books.inspection import clock
 from pbshell.workbench.commands.command import command
-from pbshell.workbench.hosting import find, place_of, start
-from pbshell.workbench.inspection import clock
-from pbshell.workbench.placeholders import Lenient
-from pbshell.workbench.plan import check_name
+from pbshell.workbench.forms.rows import Notice, Rows
+from pbshell.workbench.known.placeholders import Lenient
 from pbshell.workbench.problems import Told, cannot_be_made, cannot_serve
-from pbshell.workbench.rows import Notice, Rows
-from pbshell.workbench.words import Words, named
+from pbshell.workbench.reaching.hosting import find, place_of, start
+from pbshell.workbench.reaching.plan import check_name
+from pbshell.workbench.reaching.words import Words, named
 
 if TYPE_CHECKING:
     from pbshell.plugin import ServerPlugin

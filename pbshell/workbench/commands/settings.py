@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from pbshell.errors import UsageError
 from pbshell.wire.text import visible
 from pbshell.workbench.commands.command import COMMANDS, command
-from pbshell.workbench.pipes import Text
-from pbshell.workbench.rows import Notice, Rows
+from pbshell.workbench.forms.pipes import Text
+from pbshell.workbench.forms.rows import Notice, Rows
 from pbshell.workbench.settings import SETTINGS, Settings, config_file, draft, setting_of
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from pbshell.errors import UsageError
 from pbshell.trace.filters import parse
 from pbshell.wire.text import visible
-from pbshell.workbench import inspection, stories
+from pbshell.workbench.books import inspection, stories
+from pbshell.workbench.books.fills import LimitRow, fills
+from pbshell.workbench.books.finding import Target, find, find_buried
+from pbshell.workbench.books.inspection import CacheRow, Head, Look, ReferenceRow, References
+from pbshell.workbench.books.marks import GrowthRow, Marked, Marks
+from pbshell.workbench.books.remembered import tables_of
+from pbshell.workbench.books.stories import CacheStory, ChangeRow, Holders, ReferenceStory
 from pbshell.workbench.commands.command import command
-from pbshell.workbench.fills import LimitRow, fills
-from pbshell.workbench.finding import Target, find, find_buried
-from pbshell.workbench.inspection import CacheRow, Head, Look, ReferenceRow, References
-from pbshell.workbench.marks import GrowthRow, Marked, Marks
-from pbshell.workbench.remembered import tables_of
-from pbshell.workbench.rows import Rows
-from pbshell.workbench.stories import CacheStory, ChangeRow, Holders, ReferenceStory
+from pbshell.workbench.forms.rows import Rows
 
 if TYPE_CHECKING:
     from pbshell.trace.tables import Changed, Held

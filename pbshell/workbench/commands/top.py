@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from pbshell.workbench.commands.command import command
-from pbshell.workbench.pulse import Pulse, Top
+from pbshell.workbench.traffic.pulse import Pulse, Top
 
 if TYPE_CHECKING:
     from pbshell.workbench.workbench import Workbench

@@ -13,10 +13,10 @@ from pbshell.errors import UsageError
 from pbshell.trace.forms.wording import counted
 from pbshell.wire.text import visible
 from pbshell.workbench.commands.command import command
-from pbshell.workbench.memory import Memory
-from pbshell.workbench.rows import Notice
-from pbshell.workbench.showing import FORMS, Showing
-from pbshell.workbench.sources import Sources
+from pbshell.workbench.forms.rows import Notice
+from pbshell.workbench.traffic.memory import Memory
+from pbshell.workbench.traffic.showing import FORMS, Showing
+from pbshell.workbench.traffic.sources import Sources
 
 if TYPE_CHECKING:
     from pbshell.workbench.workbench import Workbench
@@ -214,7 +214,7 @@ def _filter(bench: Workbench, text: str) -> Notice:
 
 def _save(bench: Workbench, text: str) -> Notice:
     from pbshell.trace.capture import CaptureWriter  # noqa: PLC0415 (few sessions need it)
-    from pbshell.workbench.sayer import Sayer  # noqa: PLC0415
+    from pbshell.workbench.traffic.sayer import Sayer  # noqa: PLC0415
 
     words = _words(text)
     if not words or len(words) > 2 or (len(words) == 2 and words[1] not in _LEVELS):

@@ -1,6 +1,6 @@
 """The doctor for a capture file: what it is, whether it is whole, what is wrong in it, and how to go on.
 
-Knows what `pbshell.workbench.captures` reads; shows nothing.
+Knows what `pbshell.workbench.traffic.captures` reads; shows nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pbshell.trace.studies.report import Connection, Facts, Report
 from pbshell.trace.verdict import Verdict
 from pbshell.wire.chunk import Side
 from pbshell.wire.text import visible
-from pbshell.workbench.captures import Progress, Reading, read
 from pbshell.workbench.exitcodes import ExitCode
+from pbshell.workbench.traffic.captures import Progress, Reading, read
 
 __all__ = ["CaptureReport", "NextCommand", "Spoken", "examine_capture"]
 

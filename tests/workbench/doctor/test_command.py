@@ -17,7 +17,7 @@ from pbshell.workbench.doctor.capture import CaptureReport
 from pbshell.workbench.doctor.meaning import Meaning, meaning_of
 from pbshell.workbench.doctor.port import PortReport
 from pbshell.workbench.doctor.steps import Checkup, Step
-from pbshell.workbench.jsons import lines
+from pbshell.workbench.forms.jsons import lines
 from pbshell.workbench.workbench import Workbench
 from tests.trace.talking import FOLDER
 from tests.workbench.bench import Server, connected

@@ -1,0 +1,1 @@
+"""What commands give, and what becomes of it: rows, JSON, pipes, times."""

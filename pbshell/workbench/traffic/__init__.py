@@ -1,0 +1,1 @@
+"""What was said: recorded, remembered, shown, looked at again and judged."""
