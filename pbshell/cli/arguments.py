@@ -6,7 +6,16 @@ import argparse
 
 from pbshell.workbench.forms.durations import seconds_of
 
-__all__ = ["add_common", "add_login", "add_screen", "add_target", "columns", "duration"]
+__all__ = [
+    "add_common",
+    "add_credentials",
+    "add_login",
+    "add_screen",
+    "add_target",
+    "add_tls",
+    "columns",
+    "duration",
+]
 
 
 def duration(text: str) -> float:
@@ -42,7 +51,22 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 
 def add_login(parser: argparse.ArgumentParser) -> None:
     """What can be said of a server beside where it is."""
-    login = parser.add_argument_group("login")
+    login = add_credentials(parser, "login")
+    login.add_argument(
+        "--mind", metavar="EXPR", help="what the server may call: Python that gives a pb.Referenceable, or MODULE:NAME"
+    )
+    add_tls(parser)
+    parser.add_argument(
+        "--timeout",
+        metavar="TIME",
+        type=duration,
+        help="for connection and login (10s), and for each statement that is not typed at the prompt (no limit)",
+    )
+
+
+def add_credentials(parser: argparse.ArgumentParser, title: str) -> argparse._ArgumentGroup:
+    """Who logs in, and where the password is, as a group with this *title*; it is given back."""
+    login = parser.add_argument_group(title)
     who = login.add_mutually_exclusive_group()
     who.add_argument("--user", metavar="NAME", help="log in by this name")
     who.add_argument("--anonymous", action="store_true", help="log in without a name")
@@ -54,20 +78,16 @@ def add_login(parser: argparse.ArgumentParser) -> None:
         help="the password is the first line of this file, which nobody else may read",
     )
     secret.add_argument("--ask", action="store_true", help="ask for the password (so it is done at a terminal)")
-    login.add_argument(
-        "--mind", metavar="EXPR", help="what the server may call: Python that gives a pb.Referenceable, or MODULE:NAME"
-    )
+    return login
+
+
+def add_tls(parser: argparse.ArgumentParser) -> None:
+    """Who may sign the server's certificate, and what is shown to it."""
     tls = parser.add_argument_group("TLS")
     tls.add_argument("--tls-ca", metavar="FILE", help="who may sign the server's certificate")
     tls.add_argument("--tls-cert", metavar="FILE", help="a certificate to show to the server")
     tls.add_argument("--tls-key", metavar="FILE", help="its private key")
     tls.add_argument("--tls-name", metavar="HOST", help="the name that the server's certificate must have")
-    parser.add_argument(
-        "--timeout",
-        metavar="TIME",
-        type=duration,
-        help="for connection and login (10s), and for each statement that is not typed at the prompt (no limit)",
-    )
 
 
 def add_screen(parser: argparse.ArgumentParser) -> None:

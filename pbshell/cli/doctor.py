@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pbshell.cli.arguments import columns, duration
+from pbshell.cli.arguments import add_credentials, add_tls, columns, duration
 
 if TYPE_CHECKING:
     from pbshell.shell.render import Renderer
@@ -23,23 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser, words: Sequence[str]) -> None
         help="a server (HOST:PORT, tls:HOST:PORT, unix:PATH, @PROFILE), a port of this machine (:PORT), or a capture; "
         "without one, this machine",
     )
-    login = parser.add_argument_group("login, which is tried only if asked for")
-    who = login.add_mutually_exclusive_group()
-    who.add_argument("--user", metavar="NAME", help="log in by this name")
-    who.add_argument("--anonymous", action="store_true", help="log in without a name")
-    secret = login.add_mutually_exclusive_group()
-    secret.add_argument("--password-env", metavar="VARIABLE", help="the password is in this environment variable")
-    secret.add_argument(
-        "--password-file",
-        metavar="FILE",
-        help="the password is the first line of this file, which nobody else may read",
-    )
-    secret.add_argument("--ask", action="store_true", help="ask for the password (so it is done at a terminal)")
-    tls = parser.add_argument_group("TLS")
-    tls.add_argument("--tls-ca", metavar="FILE", help="who may sign the server's certificate")
-    tls.add_argument("--tls-cert", metavar="FILE", help="a certificate to show to the server")
-    tls.add_argument("--tls-key", metavar="FILE", help="its private key")
-    tls.add_argument("--tls-name", metavar="HOST", help="the name that the server's certificate must have")
+    add_credentials(parser, "login, which is tried only if asked for")
+    add_tls(parser)
     parser.add_argument("--timeout", metavar="TIME", type=duration, help="for each step to a server (10s)")
     parser.add_argument("--all", action="store_true", help="show the peers of a port that are well, too")
     parser.add_argument("--json", action="store_true", help="one object to a line")
