@@ -135,16 +135,19 @@ def written(address: Address) -> str:
 
 def read_tables(folder: Path = Path("/proc/net")) -> list[TCPSocket]:
     """All TCP sockets of this network namespace. Raises NoTables."""
-    found: list[TCPSocket] = []
+    found: dict[object, TCPSocket] = {}
     read = False
-    for name in ("tcp", "tcp6"):
+    # Twice, because the kernel hands a table out in pieces: where a socket goes in between, another is left out, and
+    # where one comes, another is there two times.
+    for name in ("tcp", "tcp6") * 2:
         # A system without IPv6 has one of the two.
         with contextlib.suppress(OSError):
-            found += parse_table((folder / name).read_text("ascii", "replace"))
+            rows = parse_table((folder / name).read_text("ascii", "replace"))
+            found |= {(row.local, row.remote, row.inode): row for row in rows}
             read = True
     if not read:
         raise NoTables(f"there is no {folder / 'tcp'} here that can be read")
-    return found
+    return list(found.values())
 
 
 def parse_table(text: str) -> Iterator[TCPSocket]:

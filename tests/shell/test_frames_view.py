@@ -17,7 +17,7 @@ BUILD = Path(__file__).parent.parent / "captures" / "buildbot-build.pbt"
 async def seen(line: str, width: int = 100, *, colours: bool = False, screen: bool = True) -> str:
     """What *line* shows of the capture, on a screen or in a pipe."""
     bench = Workbench()
-    await bench.evaluate(f":trace load {BUILD}")
+    await bench.evaluate(f":trace load '{BUILD}'")
     value = await bench.evaluate(line)
     return Renderer(width=width, screen=screen, colours=colours).value(value)
 
@@ -82,7 +82,7 @@ async def test_two_calls_stand_side_by_side() -> None:
 
 
 async def test_two_captures_are_compared_to_their_end() -> None:
-    text = await seen(f":diff {BUILD} {BUILD}")
+    text = await seen(f":diff '{BUILD}' '{BUILD}'")
 
     assert re.fullmatch(r"no difference between \d+ calls and \d+ calls", text)
 

@@ -278,7 +278,7 @@ async def test_what_had_been_forgotten_is_told(tmp_path: Path) -> None:
         await bench.evaluate(":trace clear")
         await bench.evaluate("await root.callRemote('echo', 7)")
         told = await bench.evaluate(f":trace save {tmp_path}/x.pbt")
-        await bench.evaluate(f":trace load {tmp_path}/x.pbt")
+        await bench.evaluate(f":trace load '{tmp_path}/x.pbt'")
         frames = await bench.evaluate(":frames 2")
 
     assert told.missing in (gone - 1, gone - 2)
@@ -291,7 +291,7 @@ async def test_a_capture_is_looked_at_until_somebody_has_enough() -> None:
         assert bench.label == ""
         await bench.evaluate("await root.callRemote('echo', 5)")
         live = len((await bench.evaluate(":frames 1000")).frames)
-        told = str(await bench.evaluate(f":trace load {TROUBLE}"))
+        told = str(await bench.evaluate(f":trace load '{TROUBLE}'"))
         assert re.search(r"buildbot-build\.pbt: \d+ frames of \d+ connections?\b", told)
         assert bench.label == "[buildbot-build.pbt]"
         assert "look at" in str(await bench.evaluate(":trace"))
@@ -313,19 +313,19 @@ async def test_a_capture_that_is_cut_off_says_so_and_one_with_nothing_in_it_is_n
     cut.write_bytes(TROUBLE.read_bytes()[:5_000])
     empty.write_bytes(TROUBLE.read_bytes().splitlines(keepends=True)[0])
 
-    assert "cut off" in str(await bench.evaluate(f":trace load {cut}"))
+    assert "cut off" in str(await bench.evaluate(f":trace load '{cut}'"))
     with pytest.raises(UsageError, match=r"there is nothing in .*empty\.pbt that could be explained"):
-        await bench.evaluate(f":trace load {empty}")
+        await bench.evaluate(f":trace load '{empty}'")
     # The one before is still there.
     assert bench.part(Sources).loaded is not None
     damaged = tmp_path / "damaged.pbt"
     damaged.write_bytes(b"".join(TROUBLE.read_bytes().splitlines(keepends=True)[:10]) + b'{"at": 1}\n')
-    assert "damaged.pbt, line 11: " in str(await bench.evaluate(f":trace load {damaged}"))
+    assert "damaged.pbt, line 11: " in str(await bench.evaluate(f":trace load '{damaged}'"))
 
 
 async def test_a_file_of_tcpdump_is_loaded_too() -> None:
     bench = Workbench()
-    await bench.evaluate(f":trace load {TROUBLE.parent / 'twisted-login.pcap'}")
+    await bench.evaluate(f":trace load '{TROUBLE.parent / 'twisted-login.pcap'}'")
 
     assert (await bench.evaluate(":frames")).frames
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def test_a_capture_with_trouble_in_it() -> None:
     assert (second.user, second.calls, second.unanswered, second.severity) == ("w17", 19, 4, "error")
     assert second.ended == "server closed the connection"
     commands = [each.command for each in found.commands]
-    assert commands[0] == f"pbshell trace read {TROUBLE} --why"
+    assert commands[0] == f"pbshell trace read {shlex.quote(str(TROUBLE))} --why"
     assert any("-F '~f " in command for command in commands)
     assert any(command.endswith("-F '~n'") for command in commands)
 

@@ -116,7 +116,7 @@ async def test_what_is_found_can_be_written_as_json() -> None:
 
 
 async def test_a_capture_is_examined() -> None:
-    found = await Workbench().evaluate(f":doctor {FOLDER / 'buildbot-trouble.pbt'}")
+    found = await Workbench().evaluate(f":doctor '{FOLDER / 'buildbot-trouble.pbt'}'")
 
     assert isinstance(found, CaptureReport)
 
@@ -131,7 +131,7 @@ async def test_a_capture_is_examined() -> None:
         (":doctor /", "/ is a folder"),
         (":doctor 9989", "a port of this machine is written :9989"),
         (":doctor a b", "write :doctor"),
-        (f":doctor {__file__}", "is no capture"),
+        (f":doctor '{__file__}'", "is no capture"),
     ],
 )
 async def test_what_is_none_of_them_is_one_sentence(line: str, told: str) -> None:

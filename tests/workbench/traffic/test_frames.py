@@ -120,7 +120,7 @@ async def test_the_bytes_of_a_frame_are_those_of_the_wire() -> None:
 
 async def test_every_frame_of_a_capture_has_its_bytes() -> None:
     bench = Workbench()
-    await bench.evaluate(f":trace load {BUILD}")
+    await bench.evaluate(f":trace load '{BUILD}'")
     sh = bench.namespace["sh"]
     for dissection, _ in sh.frames("1-60").frames:
         if dissection.size:
@@ -280,13 +280,13 @@ async def test_two_captures_differ_in_their_calls(tmp_path: Path) -> None:
         await bench.evaluate(f":trace save {tmp_path}/a.pbt")
         await bench.evaluate("await root.callRemote('echo', 'more')")
         await bench.evaluate(f":trace save {tmp_path}/b.pbt")
-        found = await bench.evaluate(f":diff {tmp_path}/a.pbt {tmp_path}/b.pbt")
+        found = await bench.evaluate(f":diff '{tmp_path}/a.pbt' '{tmp_path}/b.pbt'")
 
         assert found.calls == (4, 5)
         assert [each.kind for each in found.differences] == ["only in B"]
         (row,) = jsons.objects(found)
         assert (row["kind"], row["about"], row["sender"]) == ("difference", "only in B", "client")
-        alike = await bench.evaluate(f":diff {tmp_path}/a.pbt {tmp_path}/a.pbt")
+        alike = await bench.evaluate(f":diff '{tmp_path}/a.pbt' '{tmp_path}/a.pbt'")
         assert alike.differences == ()
 
 
@@ -388,7 +388,7 @@ async def test_a_reference_that_was_given_back_is_dead_on_a_connection_that_live
 
 async def test_a_capture_is_asked_as_a_connection_is() -> None:
     bench = Workbench()
-    await bench.evaluate(f":trace load {BUILD}")
+    await bench.evaluate(f":trace load '{BUILD}'")
     everything = await bench.evaluate(":why")
     assert len(everything.verdicts) > 1
     one = await bench.evaluate(":why 1")
