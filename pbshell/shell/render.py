@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pbshell.shell.views import view_of
 from pbshell.wire.text import visible
-from pbshell.workbench.forms.rows import Notice, Rows, shown
+from pbshell.workbench.forms.rows import Notice, Rows, is_endless, shown
 from pbshell.workbench.problems import Problem
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Renderer:
             return self.rows(value)
         if isinstance(value, Notice):
             return self.prose(visible(str(value)), "  ")
-        if not self.screen:
+        if not self.screen or is_endless(value):
             return shown(value)
         # Half of rich comes with it, and most that is shown needs none of it.
         from rich.pretty import pretty_repr  # noqa: PLC0415

@@ -105,8 +105,12 @@ class _Plain:
         self._path: set[int] = set()
 
     def value(self, value: Any, depth: int) -> Any:
-        self._left -= 1
         kind = type(value)
+        # A long text may stand in as many places as a short one.
+        is_text = kind in (str, bytes)
+        self._left -= 1 + (len(value) >> 6 if is_text else 0)
+        if self._left < 0 and is_text:
+            return {"cut": f"it has more than {_VALUES:,} values"}
         if value is None or kind in (bool, str):
             return value
         if isinstance(value, (int, float)):
@@ -149,7 +153,8 @@ class _Plain:
 
 def public(copy: Any) -> dict[Any, Any]:
     """The attributes of a copy but for those of its own class, which begin with an underscore."""
-    return {name: each for name, each in own_attributes(copy).items() if not str.__str__(name).startswith("_")}
+    attributes = own_attributes(copy).items()
+    return {name: each for name, each in attributes if not (isinstance(name, str) and str.startswith(name, "_"))}
 
 
 def _number(value: Any) -> Any:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pbshell.wire.text import visible
+from pbshell.workbench.books.spelling import spelled
 
-__all__ = ["Notice", "Rows", "shown"]
+__all__ = ["Notice", "Rows", "is_endless", "shown"]
+
+#: values in a value, each counted as often as it stands there, above which nobody asks it for its ``repr()``
+_VALUES = 200_000
+#: characters of what is shown of such a value
+_SPELLED = 10_000
 
 T = TypeVar("T")
 
@@ -27,8 +33,28 @@ class Notice:
     __slots__ = ()
 
 
+def is_endless(value: object) -> bool:
+    """Whether *value* has too much in it: a peer can send one thing once, and have it stand there 2 ** 40 times."""
+    left = _VALUES
+    waiting: list[Any] = [value]
+    while waiting and left > 0:
+        each = waiting.pop()
+        kind = type(each)
+        if kind is str or kind is bytes:
+            left -= len(each) // 64
+        elif kind is dict:
+            left -= 2 * len(each)
+            waiting += (*each, *each.values())
+        elif kind in (list, tuple, set, frozenset):
+            left -= len(each)
+            waiting += each
+    return left <= 0
+
+
 def shown(value: object, limit: int | None = None) -> str:
     """``repr(value)`` as one harmless line. Its class may be anybody's: what its ``repr()`` raises is told instead."""
+    if is_endless(value):
+        return spelled(value, limit or _SPELLED)
     try:
         text = repr(value)
     except BaseException as error:  # noqa: BLE001 (code of others, and this is where its exceptions end)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import heapq
 from collections import Counter, deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pbshell.trace import Conversation, Dissection
 from pbshell.trace.forms.naming import call_text, request_of
 from pbshell.trace.verdict import Verdict
+from pbshell.wire.chunk import LinkEvent
 from pbshell.wire.verbs import Answer, CacheMessage, ErrorAnswer, Message
 from pbshell.workbench.forms.rows import Rows
 
@@ -83,7 +84,7 @@ class Pulse:
         self._bench = bench
         # By connection and second: calls, errors and bytes. Seconds that no rate needs are forgotten.
         self._seconds: dict[int, dict[int, Counter[str]]] = {}
-        self._ended: deque[tuple[Dissection, Conversation]] = deque(maxlen=_REMEMBERED)
+        self._ended: deque[tuple[float, int, TopCall]] = deque(maxlen=_REMEMBERED)
         bench.tracer.watchers.append(self._see)
 
     def _see(self, dissection: Dissection, conversation: Conversation) -> None:
@@ -101,7 +102,13 @@ class Pulse:
         elif isinstance(what, (Answer, ErrorAnswer)):
             counts["errors"] += isinstance(what, ErrorAnswer)
             if dissection.call is not None and dissection.call.number:
-                self._ended.append((dissection, conversation))
+                # Its text, and not the call: an answer may have sixteen megabytes.
+                call = dissection.call
+                state = "error" if isinstance(what, ErrorAnswer) else "done"
+                row = TopCall("", _id(call), call_text(call, conversation, _TEXT), state, dissection.elapsed or 0.0)
+                self._ended.append((dissection.at, dissection.connection, row))
+        elif isinstance(what, LinkEvent) and what.kind == "closed":
+            self._seconds.pop(dissection.connection, None)
 
     def top(self, now: float) -> Top:
         """How it stands at *now* (seconds on the link's clock)."""
@@ -156,20 +163,10 @@ class Pulse:
         ]
 
     def _slowest(self, names: dict[int, str], now: float) -> list[TopCall]:
-        while self._ended and self._ended[0][0].at < now - _SLOW:
+        while self._ended and self._ended[0][0] < now - _SLOW:
             self._ended.popleft()
-        slow = heapq.nlargest(_LISTED, self._ended, key=lambda found: found[0].elapsed or 0.0)
-        return [
-            TopCall(
-                names.get(answer.connection, str(answer.connection)),
-                _id(answer.call),
-                call_text(answer.call, conversation, _TEXT),
-                "error" if isinstance(answer.what, ErrorAnswer) else "done",
-                answer.elapsed or 0.0,
-            )
-            for answer, conversation in slow
-            if answer.call is not None
-        ]
+        slow = heapq.nlargest(_LISTED, self._ended, key=lambda found: found[2].seconds)
+        return [replace(row, connection=names.get(number, str(number))) for _, number, row in slow]
 
 
 def _pending(conversation: Conversation) -> list[Dissection]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pbshell.broker.references import RemoteCopy
 from pbshell.workbench.forms import jsons
 from pbshell.workbench.forms.rows import Notice, Rows
 from tests.pond.running import HOSTILE
@@ -146,3 +147,20 @@ async def test_references_and_copies_are_written_without_their_code() -> None:
         assert jsons.plain(thing)["ref"].startswith("s")
         assert jsons.plain(pond) == {"class": "tests.workbench.bench.PondCopy", "state": {"ducks": ["one duck"]}}
         bench.namespace.pop("_", None)
+
+
+def test_a_long_text_that_stands_in_many_places_is_cut() -> None:
+    (line,) = jsons.lines(["x" * 600_000] * 20_000)
+
+    assert len(line) < 100_000_000
+    assert '"cut": ' in line
+
+
+def test_a_copy_may_have_attributes_without_a_name() -> None:
+    class Copy(RemoteCopy):
+        pass
+
+    copy = Copy()
+    copy.__dict__ |= {5: 1, "_hidden": 2, "seen": 3}  # type: ignore[dict-item]  # what a peer can do
+
+    assert jsons.public(copy) == {5: 1, "seen": 3}

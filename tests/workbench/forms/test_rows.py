@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pbshell.shell.render import Renderer
 from pbshell.workbench.forms.rows import Rows, shown
 from pbshell.workbench.typed.mind import Heard, Mind
 
@@ -46,3 +47,14 @@ def test_what_a_mind_heard_is_one_harmless_line() -> None:
     assert str(Heard("pr\x1bint", ("\n", Broken()), {"k\r": 1})) == (
         "mind.pr\\x1bint('\\n', <Broken, whose repr() raised RuntimeError>, k\\r=1)"
     )
+
+
+def test_what_stands_in_itself_a_billion_times_is_shown_at_once() -> None:
+    value: list[object] = []
+    for _ in range(40):
+        value = [value, value]
+
+    assert len(shown(value)) < 20_000
+    assert len(shown({"k": value}, 40)) < 100
+    assert len(str(Heard("x", (value,), {}))) < 1_000
+    assert len(Renderer(width=80, screen=True).value(value)) < 20_000
